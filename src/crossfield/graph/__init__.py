@@ -1,0 +1,7 @@
+"""Structures as the model sees them."""
+
+from crossfield.graph.build import build_graph
+from crossfield.graph.graph import Graph, collate
+from crossfield.graph.neighbours import Edges, neighbour_list
+
+__all__ = ["Edges", "Graph", "build_graph", "collate", "neighbour_list"]

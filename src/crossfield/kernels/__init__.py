@@ -1,0 +1,8 @@
+"""The heavy operations, each behind a small interface. Here: plain torch, any dtype, any derivative."""
+
+from crossfield.kernels.contraction import SymmetricContraction
+from crossfield.kernels.convolution import Convolution
+from crossfield.kernels.harmonics import SphericalHarmonics
+from crossfield.kernels.segment import segment_sum
+
+__all__ = ["Convolution", "SphericalHarmonics", "SymmetricContraction", "segment_sum"]

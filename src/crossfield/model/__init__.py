@@ -1,0 +1,7 @@
+"""The model: equations in `model.py`, one file for each of its parts."""
+
+from crossfield.model.config import InputConfig, ModelConfig
+from crossfield.model.derivatives import Prediction, evaluate
+from crossfield.model.model import Model
+
+__all__ = ["InputConfig", "Model", "ModelConfig", "Prediction", "evaluate"]

@@ -1,0 +1,62 @@
+"""What an atom starts with: its element, and numbers of the whole structure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from crossfield.errors import InputError
+from crossfield.model.config import InputConfig
+
+
+class ElementEmbedding(nn.Module):
+    """One row of channels per element: a Linear on the one-hot element, scaled by 1/sqrt(elements)."""
+
+    def __init__(self, elements: int, channels: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(elements, channels))
+
+    def table(self) -> Tensor:
+        """(elements, channels)."""
+        return self.weight * self.weight.shape[0] ** -0.5
+
+
+class InputEmbedding(nn.Module):
+    """Embed each input of the structure (charge, spin), join them, Linear without bias, SiLU."""
+
+    def __init__(self, inputs: Mapping[str, InputConfig], channels: int) -> None:
+        super().__init__()
+        self.inputs = dict(inputs)
+        self.embedders = nn.ModuleDict({name: _embedder(config) for name, config in inputs.items()})
+        self.project = nn.Linear(sum(config.width for config in inputs.values()), channels, bias=False)
+
+    def forward(self, values: Mapping[str, Tensor]) -> Tensor:
+        """Values (S,) by name to (S, channels).
+
+        Raises:
+            InputError: a value outside the classes of its embedding.
+        """
+        parts = []
+        for name, config in self.inputs.items():
+            value = values[name]
+            if config.kind == "class":
+                index = value.round().long() + config.offset
+                if bool(((index < 0) | (index >= config.classes)).any()):
+                    low, high = -config.offset, config.classes - 1 - config.offset
+                    raise InputError(f"{name} must be between {low} and {high} for this model")
+                parts.append(self.embedders[name](index))
+            else:
+                parts.append(self.embedders[name](value.to(self.project.weight.dtype).unsqueeze(-1)))
+        return nn.functional.silu(self.project(torch.cat(parts, dim=-1)))
+
+
+def _embedder(config: InputConfig) -> nn.Module:
+    if config.kind == "class":
+        return nn.Embedding(config.classes, config.width)
+    return nn.Sequential(
+        nn.Linear(1, config.width, bias=config.bias),
+        nn.SiLU(),
+        nn.Linear(config.width, config.width, bias=config.bias),
+    )

@@ -1,0 +1,163 @@
+"""The model, top to bottom."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Self
+
+import torch
+from torch import Tensor, nn
+
+from crossfield.errors import InputError
+from crossfield.graph import Graph
+from crossfield.kernels import SphericalHarmonics
+from crossfield.model.config import ModelConfig
+from crossfield.model.embedding import ElementEmbedding, InputEmbedding
+from crossfield.model.interaction import EdgeGeometry, Interaction
+from crossfield.model.pair import ZBLRepulsion
+from crossfield.model.product import ProductBasis
+from crossfield.model.radial import AgnesiTransform, BesselBasis, polynomial_cutoff
+from crossfield.model.readout import LinearReadout, NonLinearReadout
+from crossfield.theory import Head
+
+
+class Model(nn.Module):
+    """One equivariant backbone and one head per level of theory (MACE-MH-1, arXiv 2510.25380).
+
+    Parameters are float32 or float64; reference energies and the energies that come out are float64 always.
+
+    Args:
+        config: sizes and choices.
+        heads: the heads, with their theories, reference energies, scales and shifts.
+
+    Raises:
+        InputError: no heads, repeated names, or reference energies for elements outside the model.
+    """
+
+    def __init__(self, config: ModelConfig, heads: Sequence[Head]) -> None:
+        super().__init__()
+        _check_heads(config, heads)
+        self.config, self.heads = config, tuple(heads)
+        last = config.layers - 1
+
+        self.embedding = ElementEmbedding(len(config.elements), config.channels)
+        self.inputs = InputEmbedding(config.inputs, config.channels) if config.inputs else None
+        self.embedding_readout = (
+            LinearReadout(config.channels, len(heads)) if config.embedding_readout else None
+        )
+        self.harmonics = SphericalHarmonics(config.l_max)
+        self.transform = AgnesiTransform() if config.transform == "agnesi" else None
+        self.bessel = BesselBasis(config.cutoff, config.radial_basis)
+        self.pair = ZBLRepulsion(config.cutoff_power) if config.pair == "zbl" else None
+        self.interactions = nn.ModuleList(Interaction(config, i) for i in range(config.layers))
+        self.products = nn.ModuleList(ProductBasis(config, i) for i in range(config.layers))
+        self.readouts = nn.ModuleDict(
+            {
+                str(i): NonLinearReadout(config.channels, config.readout_width, len(heads))
+                if i == last and last > 0
+                else LinearReadout(config.channels, len(heads))
+                for i in range(config.layers)
+                if i == last or not config.last_readout_only
+            }
+        )
+
+        element_of = torch.full((119,), -1, dtype=torch.int64)
+        element_of[list(config.elements)] = torch.arange(len(config.elements))
+        self.register_buffer("element_of", element_of, persistent=False)
+        self._exact = _head_tables(config, heads)
+        for name, table in self._exact.items():
+            self.register_buffer(name, table, persistent=False)
+
+    def forward(self, graph: Graph, vectors: Tensor) -> Tensor:
+        """Energy of each atom.
+
+        Args:
+            graph: the structures, on the device of the model.
+            vectors: (E, 3) edge vectors, Å; `graph.vectors()`, or these under a strain.
+
+        Returns:
+            (N,) eV, float64; their sum over a structure is its energy.
+        """
+        z = self.element_of[graph.Z]  # (N,)
+        head = graph.head[graph.structure]  # (N,)
+        r = vectors.to(self.dtype)
+        d = torch.linalg.vector_norm(r, dim=1)  # (E,)
+
+        h = self.embedding.table().index_select(0, z)  # (N, C)
+        offset = 0.0
+        if self.inputs is not None:
+            h = h + self.inputs({"charge": graph.charge, "spin": graph.spin})[graph.structure]
+        if self.embedding_readout is not None:
+            offset = self.embedding_readout(h, head).double()  # outside the scale, as in the family
+
+        edges = self._geometry(graph, r, d, z)
+        energies = h.new_zeros(graph.num_atoms)
+        if self.pair is not None:
+            energies = energies + self.pair(d, graph.Z, graph.sender, graph.receiver)
+
+        features = [h.unsqueeze(1)]  # per l (N, 2l+1, C)
+        for i, (interaction, product) in enumerate(zip(self.interactions, self.products, strict=True)):
+            A, skip = interaction(features, edges)
+            features = product(A, skip, z)
+            if str(i) in self.readouts:
+                energies = energies + self.readouts[str(i)](features[0].squeeze(1), head)
+
+        return self.E0[head, z] + offset + self.scale[head] * energies.double() + self.shift[head]
+
+    def _geometry(self, graph: Graph, r: Tensor, d: Tensor, z: Tensor) -> EdgeGeometry:
+        s, t = graph.sender, graph.receiver
+        f = polynomial_cutoff(d, self.config.cutoff, self.config.cutoff_power).unsqueeze(1)  # (E, 1)
+        x = d if self.transform is None else self.transform(d, graph.Z[s], graph.Z[t])
+        basis = self.bessel(x)
+        on_basis = self.config.cutoff_on == "basis"
+        return EdgeGeometry(
+            sender=s,
+            receiver=t,
+            element_sender=z[s],
+            element_receiver=z[t],
+            Y=self.harmonics(r / d.unsqueeze(1)),
+            basis=basis * f if on_basis else basis,
+            cutoff=None if on_basis else f,
+        )
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """float32 or float64."""
+        return self.embedding.weight.dtype
+
+    @property
+    def device(self) -> torch.device:
+        return self.embedding.weight.device
+
+    @property
+    def num_parameters(self) -> int:
+        return sum(p.numel() for p in self.parameters())
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        """Follow to another device or precision, but keep reference energies in float64."""
+        super()._apply(fn, recurse)
+        for name, table in self._exact.items():
+            setattr(self, name, table.to(self.device))
+        return self
+
+
+def _check_heads(config: ModelConfig, heads: Sequence[Head]) -> None:
+    names = [head.name for head in heads]
+    if not names:
+        raise InputError("a model needs at least one head")
+    if len(set(names)) != len(names):
+        raise InputError(f"head names must differ: {', '.join(names)}")
+    for head in heads:
+        outside = sorted(set(head.E0) - set(config.elements))
+        if outside:
+            raise InputError(f"head {head.name!r} has reference energies of elements {outside} outside the model")
+
+
+def _head_tables(config: ModelConfig, heads: Sequence[Head]) -> dict[str, Tensor]:
+    """E0 (heads, elements), NaN where a head has none; scale and shift (heads,). All eV, float64."""
+    nan = float("nan")
+    return {
+        "E0": torch.tensor([[h.E0.get(z, nan) for z in config.elements] for h in heads], dtype=torch.float64),
+        "scale": torch.tensor([h.scale for h in heads], dtype=torch.float64),
+        "shift": torch.tensor([h.shift for h in heads], dtype=torch.float64),
+    }

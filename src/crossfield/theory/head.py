@@ -1,0 +1,63 @@
+"""Heads: the part of a model that answers for one level of theory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from ase.data import chemical_symbols
+from pydantic import BaseModel, ConfigDict
+
+from crossfield.errors import InputError, nearest
+from crossfield.theory.theory import Theory
+
+
+class Head(BaseModel):
+    """One head of a model; its readout weights live in the model itself.
+
+    Attributes:
+        name: name of the head, unique in a model.
+        theory: the level of theory it answers for.
+        E0: reference energy per atomic number, eV.
+        scale: factor on the sum of readouts and pair energy, eV.
+        shift: constant per atom, eV.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    theory: Theory
+    E0: dict[int, float]
+    scale: float = 1.0
+    shift: float = 0.0
+
+
+def head_index(heads: Sequence[Head], name: str | None) -> int:
+    """Position of the head called `name`; None is allowed where there is only one head.
+
+    Raises:
+        InputError: unknown or missing name; the message lists the heads there are.
+    """
+    names = [head.name for head in heads]
+    if name is None:
+        if len(names) == 1:
+            return 0
+        raise InputError(f"this model has several heads, choose one of: {', '.join(names)}")
+    if name not in names:
+        raise InputError(
+            f"unknown head {name!r}{nearest(name, names)} (this model has: {', '.join(names)})"
+        )
+    return names.index(name)
+
+
+def check_elements(numbers: Iterable[int], elements: Sequence[int], what: str) -> None:
+    """Check that every atomic number is among `elements`.
+
+    Raises:
+        InputError: naming the elements that are missing, and those that `what` covers.
+    """
+    missing = sorted(set(numbers) - set(elements))
+    if missing:
+        raise InputError(
+            f"{what} does not cover {', '.join(chemical_symbols[z] for z in missing)} "
+            f"(it covers: {' '.join(chemical_symbols[z] for z in sorted(elements))})"
+        )
