@@ -1,0 +1,29 @@
+"""Crossfield: one interatomic potential across levels of theory."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from crossfield.model.potential import Potential
+    from crossfield.simulate.calculator import Calculator
+    from crossfield.zoo.load import load
+
+__all__ = ["Calculator", "Potential", "load"]
+__version__ = version("crossfield")
+
+_HOMES = {
+    "Calculator": "crossfield.simulate.calculator",
+    "Potential": "crossfield.model.potential",
+    "load": "crossfield.zoo.load",
+}
+
+
+def __getattr__(name: str) -> Any:
+    # torch takes a second to import; `crossfield --help` does not need it
+    if name in _HOMES:
+        from importlib import import_module
+
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'crossfield' has no attribute {name!r}")

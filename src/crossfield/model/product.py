@@ -14,7 +14,7 @@ from crossfield.model.linear import Linear
 class ProductBasis(nn.Module):
     """B = symmetric contractions of A up to the correlation order; h' = Linear(B) + skip.
 
-    Weights are (elements or 1, couplings, channels) for each output L and degree.
+    Weights are (elements or 1, couplings, channels) for each output L.
     """
 
     def __init__(self, config: ModelConfig, layer: int) -> None:
@@ -23,21 +23,15 @@ class ProductBasis(nn.Module):
         self.per_element = config.product_per_element
         rows = len(config.elements) if self.per_element else 1
         self.contraction = SymmetricContraction(config.l_max, L_out, correlation)
-        self.weights = nn.ModuleList(
-            nn.ParameterList(
-                nn.Parameter(torch.randn(rows, size, config.channels) / size)
-                for size in self.contraction.sizes(L)
-            )
-            for L in range(L_out + 1)
+        self.weights = nn.ParameterList(
+            nn.Parameter(torch.cat([torch.randn(rows, size, config.channels) / size for size in sizes], dim=1))
+            for sizes in self.contraction.sizes
         )
         out = Irreps.uniform(config.channels, L_out)
         self.linear = Linear(out, out)
 
     def forward(self, A: list[Tensor], skip: list[Tensor], element: Tensor) -> list[Tensor]:
         """A per l (N, 2l+1, C), skip per L (N, 2L+1, C), element index (N,) to new features per L."""
-        weights = [
-            [w.index_select(0, element) if self.per_element else w[0] for w in degrees]
-            for degrees in self.weights
-        ]
+        weights = [w.index_select(0, element) if self.per_element else w[0] for w in self.weights]
         B = self.contraction(torch.cat(A, dim=1), weights)
         return [b + s for b, s in zip(self.linear(B), skip, strict=True)]

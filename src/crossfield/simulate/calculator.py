@@ -1,0 +1,83 @@
+"""The ASE calculator."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+from ase import Atoms
+from ase.calculators.calculator import Calculator as AseCalculator
+from ase.calculators.calculator import PropertyNotImplementedError, all_changes
+from ase.stress import full_3x3_to_voigt_6_stress
+
+from crossfield.model.potential import Potential
+from crossfield.zoo import load
+
+
+class Calculator(AseCalculator):  # type: ignore[misc]  # ASE has no types
+    """Energy, energies per atom, forces and stress for ASE, by one head of a potential.
+
+    Total charge and multiplicity are read from `atoms.info["charge"]` and `atoms.info["spin"]`.
+
+    Args:
+        potential: a potential, or the path of a checkpoint.
+        head: which head answers; needed if the potential has several and no default.
+        dtype: "float32" or "float64" when a path is given; None: as stored. Relaxations to tight forces and
+            long NVE runs want "float64".
+        device: where to evaluate when a path is given.
+
+    Raises:
+        InputError: no such file or head.
+    """
+
+    implemented_properties: ClassVar[list[str]] = ["energy", "free_energy", "energies", "forces", "stress"]
+
+    def __init__(
+        self,
+        potential: Potential | str | Path,
+        head: str | None = None,
+        *,
+        dtype: str | None = None,
+        device: str = "auto",
+    ) -> None:
+        super().__init__()
+        if not isinstance(potential, Potential):
+            potential = load(potential, dtype=dtype, device=device)
+        self.potential = potential
+        self.head = potential.theory_head(head).name
+
+    def check_state(self, atoms: Atoms, tol: float = 1e-15) -> list[str]:
+        """What has changed since the last evaluation, total charge and spin included."""
+        changes: list[str] = super().check_state(atoms, tol=tol)
+        if self.atoms is not None and any(
+            atoms.info.get(key) != self.atoms.info.get(key) for key in ("charge", "spin")
+        ):
+            changes.append("info")
+        return changes
+
+    def calculate(
+        self,
+        atoms: Atoms | None = None,
+        properties: list[str] | None = None,
+        system_changes: list[str] = all_changes,
+    ) -> None:
+        """Evaluate; called by ASE.
+
+        Raises:
+            PropertyNotImplementedError: stress was asked for and there are not three periodic axes.
+        """
+        super().calculate(atoms, properties or ["energy"], system_changes)
+        asked = properties or ["energy"]
+        if "stress" in asked and not self.atoms.pbc.all():
+            raise PropertyNotImplementedError("stress is not defined without three periodic axes")
+        (result,) = self.potential.predict([self.atoms], head=self.head, stress=bool(self.atoms.pbc.all()))
+        results: dict[str, Any] = {
+            "energy": result.energy,
+            "free_energy": result.energy,
+            "energies": result.energies,
+            "forces": result.forces,
+        }
+        if result.stress is not None:
+            results["stress"] = full_3x3_to_voigt_6_stress(np.asarray(result.stress))
+        self.results = results
