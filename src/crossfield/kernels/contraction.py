@@ -2,66 +2,84 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-from crossfield.algebra import symmetric_basis
+from crossfield.algebra import SymmetricBasis, symmetric_basis
 
 
 class SymmetricContraction(nn.Module):
-    """B[n, L, c] = sum over degrees and couplings k of weights[k, c] * U_k(A[n, :, c], ..., A[n, :, c]).
+    """B[n, L, c] = sum over degrees and couplings k of weights[L][k, c] * U_k(A[n, :, c], ..., A[n, :, c]).
 
-    Evaluated as a sparse polynomial: distinct monomials of the (l_max+1)^2 components, times coefficients.
+    Evaluated as a sparse polynomial: the distinct monomials of the (l_max+1)^2 components of a channel, each
+    formed from a shorter one, times a table of coefficients.
 
     Args:
         l_max: highest l of the input.
         L_max: highest l of the output.
         correlation: highest degree.
+
+    Attributes:
+        sizes: per L, the number of couplings of degree 1, 2, ...; weights list them in this order.
     """
 
     def __init__(self, l_max: int, L_max: int, correlation: int) -> None:
         super().__init__()
-        self.L_max, self.correlation = L_max, correlation
-        for L in range(L_max + 1):
-            for degree in range(1, correlation + 1):
-                basis = symmetric_basis(l_max, L, degree)
-                name = f"{L}_{degree}"
-                self.register_buffer(f"monomials_{name}", torch.from_numpy(basis.monomials), persistent=False)
-                self.register_buffer(
-                    f"coefficients_{name}", torch.from_numpy(basis.coefficients), persistent=False
-                )
+        self.correlation = correlation
+        bases = [[symmetric_basis(l_max, L, d) for d in range(1, correlation + 1)] for L in range(L_max + 1)]
+        self.sizes = [[basis.size for basis in degrees] for degrees in bases]
 
-    def sizes(self, L: int) -> list[int]:
-        """Number of couplings to L for degrees 1, 2, ...: the layout of the weights."""
-        return [
-            self.get_buffer(f"coefficients_{L}_{degree}").shape[0]
-            for degree in range(1, self.correlation + 1)
-        ]
+        monomials = _monomials([b for degrees in bases for b in degrees], (l_max + 1) ** 2, correlation)
+        for d in range(2, correlation + 1):
+            shorter = [monomials[d - 1][key[:-1]] for key in monomials[d]]
+            self.register_buffer(f"shorter_{d}", torch.tensor(shorter), persistent=False)
+            self.register_buffer(f"last_{d}", torch.tensor([k[-1] for k in monomials[d]]), persistent=False)
 
-    def forward(self, A: Tensor, weights: list[list[Tensor]]) -> list[Tensor]:
+        column, total = {}, 0
+        for positions in monomials[1:]:
+            column |= {key: total + p for key, p in positions.items()}
+            total += len(positions)
+        for L, degrees in enumerate(bases):
+            table = np.zeros((sum(self.sizes[L]), 2 * L + 1, total))
+            row = 0
+            for basis in degrees:
+                columns = [column[tuple(m)] for m in basis.monomials.tolist()]
+                table[row : row + basis.size, :, columns] = basis.coefficients
+                row += basis.size
+            self.register_buffer(f"coefficients_{L}", torch.from_numpy(table), persistent=False)
+
+    def forward(self, A: Tensor, weights: list[Tensor]) -> list[Tensor]:
         """Contract.
 
         Args:
             A: features of all l, joined: (N, (l_max+1)^2, C).
-            weights: per L and degree (K, C), or (N, K, C) where they depend on the atom.
+            weights: per L (K, C), or (N, K, C) where they depend on the atom; K runs over `sizes`.
 
         Returns:
             Per L (N, 2L+1, C).
         """
-        return [
-            sum(
-                (self._term(A, L, degree, w) for degree, w in enumerate(weights[L], start=1)),
-                start=A.new_zeros(A.shape[0], 2 * L + 1, A.shape[2]),
-            )
-            for L in range(self.L_max + 1)
-        ]
+        products = [A]
+        for d in range(2, self.correlation + 1):
+            shorter = products[-1].index_select(1, self.get_buffer(f"shorter_{d}"))
+            products.append(shorter * A.index_select(1, self.get_buffer(f"last_{d}")))
+        all_products = torch.cat(products, dim=1)  # (N, P, C)
+        out = []
+        for L, w in enumerate(weights):
+            table = self.get_buffer(f"coefficients_{L}")  # (K, 2L+1, P)
+            couplings = torch.matmul(table.flatten(0, 1), all_products).unflatten(1, table.shape[:2])
+            out.append((couplings * w.unsqueeze(-2)).sum(dim=1))
+        return out
 
-    def _term(self, A: Tensor, L: int, degree: int, w: Tensor) -> Tensor:
-        monomials = self.get_buffer(f"monomials_{L}_{degree}")  # (P, degree)
-        coefficients = self.get_buffer(f"coefficients_{L}_{degree}")  # (K, 2L+1, P)
-        products = A.index_select(1, monomials[:, 0])  # (N, P, C)
-        for d in range(1, degree):
-            products = products * A.index_select(1, monomials[:, d])
-        couplings = torch.matmul(coefficients.flatten(0, 1), products)  # (N, K * (2L+1), C)
-        couplings = couplings.unflatten(1, coefficients.shape[:2])
-        return (couplings * w.unsqueeze(-2)).sum(dim=1)
+
+def _monomials(
+    bases: list[SymmetricBasis], components: int, correlation: int
+) -> list[dict[tuple[int, ...], int]]:
+    """Per degree, the monomials that the bases use or that longer ones grow from, with their positions."""
+    needed: list[set[tuple[int, ...]]] = [set() for _ in range(correlation + 1)]
+    needed[1] = {(i,) for i in range(components)}
+    for basis in bases:
+        for row in basis.monomials.tolist():
+            for d in range(2, len(row) + 1):
+                needed[d].add(tuple(row[:d]))
+    return [{key: p for p, key in enumerate(sorted(keys))} for keys in needed]

@@ -1,0 +1,79 @@
+# Every target makes the environment it needs once and reuses it until pyproject.toml changes.
+# Nothing but a Python >= 3.11 and a package index is needed.
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+SHELL := /bin/bash
+
+# The first interpreter on this machine that is new enough; or say `make PYTHON=/path/to/python test`.
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+
+# PyTorch goes in first and by version: left to the resolver, a plain `torch` may bring gigabytes of CUDA
+# libraries, or a release newer than the one checked here. Anything that pip accepts can be given instead:
+#   make test TORCH="torch==2.13.0 --index-url https://download.pytorch.org/whl/cpu"
+TORCH ?= torch==2.13.0
+
+VENV := .venv
+ORACLE := .venv-oracle
+BIN := $(VENV)/bin
+PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
+
+WORKERS ?= 2
+BENCHMARKS ?= benchmarks/train_step.py
+
+# Idle OpenMP threads that spin take the processor from the ones that work.
+export OMP_WAIT_POLICY := PASSIVE
+# What runs here is what is installed here, not what happens to be on the caller's path.
+unexport PYTHONPATH
+export PYTHONNOUSERSITE := 1
+
+.PHONY: help demo test lint parity bench clean
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: $(VENV)/.installed ## train a small multi-head model, replay, and report, in a few minutes
+	$(BIN)/crossfield demo
+
+test: $(VENV)/.installed-dev ## run the tests and measure their coverage
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --cov --cov-report=term
+
+lint: $(VENV)/.installed-dev ## check style, format, types and the direction of imports
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+parity: $(VENV)/.installed-dev $(ORACLE)/.installed ## compare every block and whole models with mace-torch
+	OMP_NUM_THREADS=$(WORKERS) $(ORACLE)/bin/python -m parity.oracle
+	OMP_NUM_THREADS=$(WORKERS) $(BIN)/python -m pytest parity
+
+bench: $(VENV)/.installed-dev ## run the benchmarks
+	@set -e; for script in $(BENCHMARKS); do echo "== $$script"; $(BIN)/python $$script; done
+
+clean: ## remove environments, caches and results
+	rm -rf $(VENV) $(ORACLE) parity/.oracle .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache \
+		.import_linter_cache .hypothesis build dist
+	find src tests parity -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/.installed: pyproject.toml
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed; say which: make PYTHON=..."; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "$(PYTHON) is older than Python 3.11; say which to use: make PYTHON=..."; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python $(PIP_INSTALL) $(TORCH)
+	$(BIN)/python $(PIP_INSTALL) -e .
+	@touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed
+	$(BIN)/python $(PIP_INSTALL) -e '.[dev]'
+	@touch $@
+
+# mace-torch is only ever installed here: it is what the numbers are compared with, never a dependency.
+$(ORACLE)/.installed: parity/requirements.txt
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed; say which: make PYTHON=..."; exit 1; }
+	$(PYTHON) -m venv $(ORACLE)
+	$(ORACLE)/bin/python $(PIP_INSTALL) $(TORCH)
+	$(ORACLE)/bin/python $(PIP_INSTALL) -r parity/requirements.txt
+	@touch $@

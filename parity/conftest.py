@@ -1,0 +1,72 @@
+"""Reading the oracle's files, comparing with them, and a table of deviations at the end."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors import safe_open
+from torch import Tensor
+
+from parity.weights import ChangeOfBasis, State
+
+RESULTS = Path(__file__).parent / ".oracle"
+RELATIVE = 1e-10
+
+Agree = Callable[..., None]
+Read = Callable[[str], tuple[State, dict[str, int]]]
+DEVIATIONS = pytest.StashKey[dict[str, tuple[float, int]]]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[DEVIATIONS] = {}
+
+
+def read_file(name: str) -> tuple[State, dict[str, int]]:
+    """Tensors and counts of one case."""
+    path = RESULTS / f"{name}.safetensors"
+    if not path.exists():
+        pytest.fail(f"{path} is missing: run `make parity`, which runs the oracle first", pytrace=False)
+    with safe_open(path, framework="pt") as file:
+        tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118  it is not a dict
+        return tensors, json.loads(file.metadata()["counts"])
+
+
+@pytest.fixture(scope="session")
+def read() -> Read:
+    return read_file
+
+
+@pytest.fixture(scope="session")
+def basis() -> ChangeOfBasis:
+    return ChangeOfBasis.find(read_file("basis")[0], l_max=4)
+
+
+@pytest.fixture
+def agree(request: pytest.FixtureRequest) -> Agree:
+    """`agree(what, ours, reference, floor=0)`: equal to 1e-10 of the largest reference, or to the floor."""
+    deviations = request.config.stash[DEVIATIONS]
+
+    def check(what: str, ours: Tensor, reference: Tensor, floor: float = 0.0) -> None:
+        assert ours.shape == reference.shape, what
+        assert ours.dtype == reference.dtype == torch.float64, what
+        ours = ours.detach()
+        size = float(reference.abs().max()) if reference.numel() else 0.0
+        gap = float((ours - reference).abs().max()) if reference.numel() else 0.0
+        worst, number = deviations.get(what, (0.0, 0))
+        relative = gap / size if size else gap
+        deviations[what] = (max(worst, relative), number + 1)
+        assert gap <= max(RELATIVE * size, floor), f"{what}: deviation {gap:.2e} of {size:.2e}"
+
+    return check
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    deviations = config.stash[DEVIATIONS]
+    if deviations:
+        terminalreporter.section("largest deviations from mace-torch, relative")
+        for what, (worst, number) in sorted(deviations.items()):
+            terminalreporter.line(f"{what:40s} {worst:8.1e}   {number} comparisons")

@@ -1,0 +1,160 @@
+"""Whole models by mace-torch, and what passes between their blocks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from ase.neighborlist import neighbor_list
+from e3nn import o3
+from mace.modules import blocks, models
+from torch import nn
+
+from parity.cases import ModelCase
+from parity.oracle.common import Tensors, count, irreps, state_of
+from parity.structures import structure
+
+
+def model(case: ModelCase) -> tuple[Tensors, dict[str, int]]:
+    """A whole model, and what passes between its blocks."""
+    potential = build_model(case)
+    if case.random:
+        randomise(potential)
+    batch = collate(case)
+    tensors = {f"input/{name}": value.clone() for name, value in batch.items()}
+
+    passed: Tensors = {}
+    hooks = [
+        module.register_forward_hook(keep(passed, name), with_kwargs=True)
+        for name, module in potential.named_modules()
+        if name and name.count(".") <= 1 and name.split(".")[0] in RECORDED
+    ]
+    out = potential(batch, compute_force=True, compute_stress=True)
+    for hook in hooks:
+        hook.remove()
+
+    atoms, head = torch.arange(len(batch["batch"])), batch["head"][batch["batch"]]
+    energies = out["node_energy"]
+    if "embedding_readout/0" in passed:  # mace-torch leaves this term out of its energies per atom
+        energies = energies + passed["embedding_readout/0"][atoms, head]
+    tensors |= state_of(potential) | {f"passed/{name}": value for name, value in passed.items()}
+    tensors |= {f"output/{name}": out[name] for name in ("energy", "forces", "stress")}
+    tensors["output/energies"] = energies
+    return tensors, {"parameters": count(potential)}
+
+
+RECORDED = {"pair_repulsion_fn", "joint_embedding", "embedding_readout"}
+RECORDED |= {"interactions", "products", "readouts"}
+
+
+def keep(passed: Tensors, name: str) -> Any:
+    """A hook that keeps the tensors a block puts out, as `name/0`, `name/1`, and the features it gets."""
+
+    def hook(module: nn.Module, args: Any, kwargs: Any, result: Any) -> None:
+        results = result if isinstance(result, tuple) else (result,)
+        passed.update({f"{name}/{i}": value for i, value in enumerate(results) if value is not None})
+        if "node_feats" in kwargs:
+            passed[f"{name}/features"] = kwargs["node_feats"]
+
+    return hook
+
+
+def build_model(case: ModelCase) -> models.ScaleShiftMACE:
+    """Translate our configuration to the arguments of mace-torch."""
+    c, heads = dict(case.config), [f"head{i}" for i in range(case.heads)]
+    block = blocks.RealAgnosticResidualNonLinearInteractionBlock
+    edge = c["edge_channels"]
+    correlation = c["correlation"]
+    return models.ScaleShiftMACE(
+        atomic_inter_scale=(0.5 + torch.rand(case.heads)).tolist(),
+        atomic_inter_shift=torch.randn(case.heads).tolist(),
+        r_max=c["cutoff"],
+        num_bessel=c["radial_basis"],
+        num_polynomial_cutoff=c.get("cutoff_power", 5),
+        max_ell=c["l_max"],
+        interaction_cls=block,
+        interaction_cls_first=block,
+        num_interactions=c["layers"],
+        num_elements=len(c["elements"]),
+        hidden_irreps=irreps(c["channels"], c["max_L"]),
+        MLP_irreps=o3.Irreps(f"{c['readout_width']}x0e"),
+        atomic_energies=np.random.default_rng(0).normal(size=(case.heads, len(c["elements"]))),
+        avg_num_neighbors=1.0,
+        atomic_numbers=list(c["elements"]),
+        correlation=list(correlation) if isinstance(correlation, tuple) else correlation,
+        gate=nn.functional.silu,
+        pair_repulsion=c.get("pair", "zbl") == "zbl",
+        apply_cutoff=c.get("cutoff_on", "weights") == "basis",
+        use_reduced_cg=case.independent,
+        use_agnostic_product=not c.get("product_per_element", False),
+        use_last_readout_only=c.get("last_readout_only", False),
+        use_embedding_readout=c.get("embedding_readout", False),
+        distance_transform="None" if c.get("transform") == "none" else "Agnesi",
+        edge_irreps=None if edge is None else irreps(edge, c["max_L"]),
+        use_edge_irreps_first=c.get("edge_channels_first", True),
+        radial_MLP=list(c["radial_network"]),
+        heads=heads,
+        embedding_specs={name: embedding(spec) for name, spec in c.get("inputs", {}).items()} or None,
+    )
+
+
+def embedding(spec: dict[str, Any]) -> dict[str, Any]:
+    """One of our inputs as mace-torch describes it."""
+    kind = {"class": "categorical", "real": "continuous"}[spec["kind"]]
+    return {
+        "type": kind,
+        "per": "graph",
+        "in_dim": 1,
+        "emb_dim": spec["width"],
+        "num_classes": spec.get("classes", 1),
+        "offset": spec.get("offset", 0),
+        "use_bias": spec.get("bias", True),
+    }
+
+
+def collate(case: ModelCase) -> Tensors:
+    """All structures of a case in one batch, with the edges that ASE finds."""
+    structures = [structure(name) for name in case.structures]
+    numbers = np.concatenate([atoms.numbers for atoms in structures])
+    sizes = torch.tensor([len(atoms) for atoms in structures])
+    ptr = torch.cat([torch.zeros(1, dtype=torch.int64), sizes.cumsum(0)])
+    edges, shifts = [], []
+    for first, atoms in zip(ptr.tolist(), structures):
+        i, j, S = neighbor_list("ijS", atoms, case.config["cutoff"])
+        edges.append(torch.as_tensor(np.stack([i, j]) + first))
+        shifts.append(torch.as_tensor(S, dtype=torch.float64))
+    cell = torch.stack([torch.as_tensor(atoms.cell.array) for atoms in structures])
+    structure_of = torch.arange(len(structures)).repeat_interleave(sizes)
+    edge_index, unit_shifts = torch.cat(edges, dim=1), torch.cat(shifts)
+    one_hot = torch.as_tensor(numbers)[:, None] == torch.tensor(case.config["elements"])
+    index = torch.arange(len(structures))
+    return {
+        "numbers": torch.as_tensor(numbers),
+        "pbc": torch.as_tensor(np.stack([atoms.pbc for atoms in structures])),
+        "positions": torch.as_tensor(np.concatenate([atoms.positions for atoms in structures])),
+        "node_attrs": one_hot.double(),
+        "cell": cell.reshape(-1, 3),
+        "edge_index": edge_index,
+        "unit_shifts": unit_shifts,
+        "shifts": torch.einsum("ea,eab->eb", unit_shifts, cell[structure_of[edge_index[0]]]),
+        "batch": structure_of,
+        "ptr": ptr,
+        "head": index % case.heads,
+        "charge": (index % 5 - 2).double(),
+        "spin": (index % 4 + 1).double(),
+    }
+
+
+@torch.no_grad()
+def randomise(module: nn.Module) -> None:
+    """Give every parameter a value under which nothing is zero, one, or negligible."""
+    for name, parameter in module.named_parameters():
+        if name.endswith("alpha"):
+            parameter.uniform_(2.0, 5.0)
+        elif name.endswith("beta"):
+            parameter.uniform_(0.3, 1.0)
+        elif "embedding.weight" in name and "node" not in name:
+            parameter.normal_()
+        elif name.endswith("bias") or ("net." in name and parameter.dim() == 1):
+            parameter.add_(0.3 * torch.randn_like(parameter))

@@ -1,0 +1,83 @@
+"""What to read: files, and the names under which they store their labels."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+
+class Keys(BaseModel):
+    """Names of labels in a file. None: deliberately not read, whatever the file holds.
+
+    A label that sits in a frame under another likely name (`REF_energy` while `energy` is "energy") is an
+    error, not silently unread; so is a name given here that no frame of the source has.
+
+    Attributes:
+        energy: total energy, eV.
+        forces: column of forces, eV/Å.
+        stress: stress, eV/Å^3, tensile positive; 9 numbers, or 6 in the order xx yy zz yz xz xy.
+        virial: virial, eV, read as stress = -virial / volume where a frame has no stress.
+        charge: total charge, e.
+        spin: multiplicity 2S+1.
+        theory: name of the level of theory.
+        domain: crystals, surfaces, molecules, ...
+        group: what is never split between training and test; without it, the reduced formula.
+        weight: factor on all terms of the loss.
+        energy_weight: factor on the energy term.
+        forces_weight: factor on the force term.
+        stress_weight: factor on the stress term.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    energy: str | None = "energy"
+    forces: str | None = "forces"
+    stress: str | None = "stress"
+    virial: str | None = None
+    charge: str | None = "charge"
+    spin: str | None = "spin"
+    theory: str | None = "theory"
+    domain: str | None = "domain"
+    group: str | None = "system"
+    weight: str | None = "weight"
+    energy_weight: str | None = "energy_weight"
+    forces_weight: str | None = "forces_weight"
+    stress_weight: str | None = "stress_weight"
+
+    @model_validator(mode="after")
+    def _distinct(self) -> Keys:
+        names = [name for name in self.model_dump().values() if name is not None]
+        if any(not name.strip() for name in names):
+            raise ValueError("a key cannot be empty; null leaves a label unread")
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"{twice[0]!r} is named for two different things")
+        return self
+
+
+class Source(BaseModel):
+    """Files that are read in one way, all of one level of theory.
+
+    Attributes:
+        files: extended XYZ files, gzipped or not; one name or a list.
+        keys: names under which the labels are stored.
+        domain: domain of frames that do not state one.
+        bad_frames: "stop" at the first frame that cannot be used, or "list" such frames with the reason.
+        check_units: compare the frames with each other to find mixed units. Off only for data that is
+            known to be right and trips the check.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    files: tuple[Path, ...] = Field(min_length=1)
+    keys: Keys = Keys()
+    domain: str | None = None
+    bad_frames: Literal["stop", "list"] = "stop"
+    check_units: bool = True
+
+    @field_validator("files", mode="before")
+    @classmethod
+    def _one_or_many(cls, files: object) -> object:
+        return (files,) if isinstance(files, str | Path) else files
