@@ -78,18 +78,20 @@ def symmetric_basis(l_max: int, L: int, degree: int) -> SymmetricBasis:
     """Independent symmetric couplings of `degree` copies of l = 0..l_max to L.
 
     The space of couplings is unique, a basis of it is not. Weights on disk refer to the basis made here:
-    reduced row echelon form over the monomials in lexicographic order, then Gram-Schmidt in that order. It does
-    not depend on the basis that the library happens to return.
+    reduced row echelon form over the monomials in lexicographic order, then Gram-Schmidt in that order. It
+    does not depend on the basis that the library happens to return.
     """
     irreps = cue.Irreps("O3", "+".join(f"{l}{'eo'[l % 2]}" for l in range(l_max + 1)))
     target = cue.O3(L, (-1) ** L)
     tensor = cue.reduced_symmetric_tensor_product_basis(irreps, degree, keep_ir=target, layout=cue.ir_mul)
-    dense = np.asarray(tensor.array).reshape(*(irreps.dim,) * degree, 2 * L + 1, -1)
+    dense = np.asarray(tensor.array)
+    size = dense.shape[-1] // (2 * L + 1)  # 0 where no coupling leads to L
+    dense = dense.reshape(*(irreps.dim,) * degree, 2 * L + 1, size)
 
     monomials, multiplicity = monomials_of(irreps.dim, degree)
     # a symmetric tensor has one independent entry per monomial
     entries = dense[tuple(monomials.T)]  # (P, 2L+1, K)
-    rows = np.moveaxis(entries, -1, 0).reshape(entries.shape[-1], -1)  # (K, P*(2L+1))
+    rows = np.moveaxis(entries, -1, 0).reshape(size, len(monomials) * (2 * L + 1))
     weights = np.repeat(multiplicity, 2 * L + 1)
     rows = _canonical_rows(rows, weights) * np.sqrt(2 * L + 1)
     coefficients = rows.reshape(len(rows), len(monomials), 2 * L + 1).transpose(0, 2, 1)

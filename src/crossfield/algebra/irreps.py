@@ -31,18 +31,20 @@ class Irreps:
         """From the usual notation, such as "128x0e+128x1o".
 
         Raises:
-            InputError: not that notation, repeated l, or an unnatural parity.
+            InputError: not that notation, none, a negative count, repeated l, or an unnatural parity.
         """
         try:
             terms = [(mul, ir.l, ir.p) for mul, ir in cue.Irreps("O3", text)]
         except (ValueError, TypeError) as error:
             raise InputError(f"cannot read irreps {text!r}; write them like '128x0e+128x1o'") from error
+        if not terms or any(mul < 0 for mul, _, _ in terms):
+            raise InputError(f"irreps {text!r}: there must be some, with counts from 0")
         if any(p != (-1) ** l for _, l, p in terms):
             raise InputError(f"irreps {text!r}: parity must be (-1)^l (0e, 1o, 2e, ...)")
         if len({l for _, l, _ in terms}) != len(terms):
             raise InputError(f"irreps {text!r}: each l may appear once")
         by_l = {l: mul for mul, l, _ in terms}
-        return cls(tuple(by_l.get(l, 0) for l in range(max(by_l, default=0) + 1)))
+        return cls(tuple(by_l.get(l, 0) for l in range(max(by_l) + 1)))
 
     @property
     def l_max(self) -> int:

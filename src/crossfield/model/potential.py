@@ -65,6 +65,14 @@ class Potential:
         """Longest edge, Å."""
         return self.model.config.cutoff
 
+    @property
+    def edges_at_once(self) -> int:
+        """Edges of a batch that takes about 1 GiB, with forces and stress."""
+        c = self.model.config
+        channels = c.edge_channels or c.channels
+        per_edge = 8 * (c.l_max + 1) ** 3 * channels * torch.finfo(self.model.dtype).bits // 8
+        return AUTO_BYTES // per_edge
+
     def theory_head(self, name: str | None = None) -> Head:
         """The head of this name, or the default one, with its theory and reference energies."""
         return self.model.heads[head_index(self.model.heads, name if name is not None else self.head)]
@@ -136,8 +144,11 @@ class Potential:
             raise InputError(
                 f"theory {head.theory.name!r} needs the {name} of every structure: set atoms.info[{name!r}]"
             )
-        number = float(value)
-        if number != round(number) or (name == "spin" and number < 1):
+        try:
+            number = float(value)
+        except (TypeError, ValueError):
+            number = float("nan")
+        if not number.is_integer() or (name == "spin" and number < 1):
             raise InputError(f"{name} = {value!r} is not a whole number{' from 1' if name == 'spin' else ''}")
         return number
 
@@ -148,11 +159,9 @@ class Potential:
             for start in range(0, len(graphs), batch_size):
                 yield graphs[start : start + batch_size]
             return
-        c = self.model.config
-        per_edge = 8 * (c.l_max + 1) ** 3 * (c.edge_channels or c.channels) * torch.finfo(self.model.dtype).bits // 8
         part: list[Graph] = []
         for graph in graphs:
-            if part and (sum(g.num_edges for g in part) + graph.num_edges) * per_edge > AUTO_BYTES:
+            if part and sum(g.num_edges for g in part) + graph.num_edges > self.edges_at_once:
                 yield part
                 part = []
             part.append(graph)

@@ -7,13 +7,17 @@ from torch import Tensor, nn
 
 from crossfield.model.activation import silu
 
+# Random readouts of full size start with errors of several eV per atom, and the first thing learnt is to ignore
+# the geometry. Small ones start near E0.
+INITIAL_SIZE = 0.1
+
 
 class LinearReadout(nn.Module):
     """Linear on the scalars, one output per head."""
 
     def __init__(self, channels: int, heads: int) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.randn(channels, heads))
+        self.weight = nn.Parameter(INITIAL_SIZE * torch.randn(channels, heads))
 
     def forward(self, scalars: Tensor, head: Tensor) -> Tensor:
         """Scalars (N, C) and head index (N,) to (N,)."""
@@ -28,7 +32,7 @@ class NonLinearReadout(nn.Module):
         super().__init__()
         self.width, self.heads = width, heads
         self.weight_1 = nn.Parameter(torch.randn(channels, heads * width))
-        self.weight_2 = nn.Parameter(torch.randn(heads * width, heads))
+        self.weight_2 = nn.Parameter(INITIAL_SIZE * torch.randn(heads * width, heads))
 
     def forward(self, scalars: Tensor, head: Tensor) -> Tensor:
         """Scalars (N, C) and head index (N,) to (N,)."""

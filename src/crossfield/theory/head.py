@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from ase.data import chemical_symbols
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, FiniteFloat
 
 from crossfield.errors import InputError, nearest
 from crossfield.theory.theory import Theory
@@ -26,9 +26,9 @@ class Head(BaseModel):
 
     name: str
     theory: Theory
-    E0: dict[int, float]
-    scale: float = 1.0
-    shift: float = 0.0
+    E0: dict[int, FiniteFloat]
+    scale: FiniteFloat = 1.0
+    shift: FiniteFloat = 0.0
 
 
 def head_index(heads: Sequence[Head], name: str | None) -> int:

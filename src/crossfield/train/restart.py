@@ -1,0 +1,158 @@
+"""The restart file: everything that a run needs to go on as if it had never stopped."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor, nn
+
+from crossfield.errors import InputError
+from crossfield.train.folder import write_bytes
+
+VERSION = 1
+FREE = (  # keys that do not change what a step does
+    "training.epochs",
+    "training.minutes",
+    "training.checkpoint_minutes",
+    "training.checkpoint_steps",
+    "output",
+)
+
+
+@dataclass
+class RunState:
+    """Where a run is; changes as it goes. With the weights it determines all that follows."""
+
+    step: int = 0  # steps done
+    closed: int = 0  # step after which an epoch was last validated and logged
+    loss_sum: float = 0.0  # over the steps since then
+    loss_steps: int = 0
+    learning_rate: float = 0.0  # of the last step
+    seconds: float = 0.0  # of training, all sessions together
+    best_score: float | None = None
+    best_step: int | None = None
+    waited: int = 0  # validations since the best one
+    plateau_factor: float = 1.0  # of the schedule "plateau"
+    plateau_best: float | None = None
+    plateau_waited: int = 0
+    log_bytes: int = 0  # length of the log
+
+
+@dataclass(frozen=True)
+class Restart:
+    """Contents of a restart file."""
+
+    state: RunState
+    config: dict[str, Any]
+    data: dict[str, Any]  # summary of the data, to recognise them
+    tensors: dict[str, Tensor]
+
+
+def save_restart(
+    path: Path,
+    *,
+    state: RunState,
+    config: Mapping[str, Any],
+    data: Mapping[str, Any],
+    parameters: Mapping[str, nn.Parameter],
+    average: Mapping[str, Tensor],
+    optimiser: torch.optim.Optimizer,
+) -> None:
+    """Write a restart file.
+
+    Args:
+        path: safetensors file.
+        state: where the run is.
+        config: the configuration as plain values.
+        data: summary of the data.
+        parameters: trained weights by name.
+        average: their running average by name.
+        optimiser: of these weights.
+    """
+    tensors = {f"weights.{name}": p.detach() for name, p in parameters.items()}
+    tensors.update({f"average.{name}": a for name, a in average.items()})
+    for name, parameter in parameters.items():
+        for key, value in optimiser.state[parameter].items():
+            tensors[f"optimiser.{key}.{name}"] = value
+    stored = {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
+    head = {"version": VERSION, "state": asdict(state), "config": config, "data": data}
+    write_bytes(path, safetensors.torch.save(stored, {"crossfield_restart": json.dumps(head)}))
+
+
+def load_restart(path: Path) -> Restart:
+    """Read a restart file.
+
+    Raises:
+        InputError: not a restart file, or damaged.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            text = (file.metadata() or {}).get("crossfield_restart")
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
+    except (OSError, SafetensorError) as error:
+        raise InputError(f"cannot be read as a restart file ({error})", file=path) from error
+    if text is None:
+        raise InputError("is not a restart file of a training run", file=path)
+    head = json.loads(text)
+    if head.get("version") != VERSION:
+        raise InputError(f"is a restart file of version {head.get('version')}, not {VERSION}", file=path)
+    return Restart(RunState(**head["state"]), head["config"], head["data"], tensors)
+
+
+def check_same_run(restart: Restart, config: Mapping[str, Any], data: Mapping[str, Any]) -> None:
+    """Check that a run goes on with the configuration and the data it began with.
+
+    Raises:
+        InputError: naming the first key or file that differs.
+    """
+    before, now = _flat(restart.config), _flat(config)
+    for key in dict.fromkeys([*before, *now]):
+        if key not in FREE and before.get(key) != now.get(key):
+            raise InputError(
+                f"cannot resume: {key} was {before.get(key)!r} when the run began and is {now.get(key)!r} "
+                f"(only {', '.join(FREE)} may change)"
+            )
+    order, wanted = ", ".join(restart.config["heads"]), ", ".join(config["heads"])
+    if order != wanted:  # weights belong to heads by their position
+        raise InputError(f"cannot resume: the order of heads was {order} and is {wanted}")
+    before, now = _flat(restart.data), _flat(data)
+    for key in dict.fromkeys([*before, *now]):
+        if before.get(key) != now.get(key):
+            head, _, what = key.partition(".")
+            raise InputError(f"cannot resume: the data of head {head!r} have changed since then ({what})")
+
+
+@torch.no_grad()
+def restore(
+    restart: Restart,
+    parameters: Mapping[str, nn.Parameter],
+    average: Mapping[str, Tensor],
+    optimiser: torch.optim.Optimizer,
+) -> None:
+    """Put weights, average and moments back in place, bit for bit."""
+    for name, parameter in parameters.items():
+        parameter.copy_(restart.tensors[f"weights.{name}"])
+        average[name].copy_(restart.tensors[f"average.{name}"])
+    for label, tensor in restart.tensors.items():
+        kind, _, rest = label.partition(".")
+        if kind == "optimiser":
+            key, _, name = rest.partition(".")
+            parameter = parameters[name]
+            optimiser.state[parameter][key] = tensor.to(parameter.device, copy=True)
+
+
+def _flat(value: Any, path: str = "") -> dict[str, Any]:
+    """`{"a": {"b": 1}}` as `{"a.b": 1}`."""
+    if not isinstance(value, Mapping) or (path and not value):
+        return {path: value}
+    found: dict[str, Any] = {}
+    for key, item in value.items():
+        found.update(_flat(item, f"{path}.{key}" if path else str(key)))
+    return found

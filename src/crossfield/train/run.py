@@ -1,0 +1,191 @@
+"""Train: from a configuration to a folder with the best weights and their errors."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from lightning_fabric import Fabric
+from rich.console import Console
+from torch.utils import deterministic
+
+from crossfield.data.batch import GraphDataset
+from crossfield.errors import InputError
+from crossfield.model.model import Model
+from crossfield.train.config import Config, TrainingConfig
+from crossfield.train.folder import RunFolder, to_json, write_text
+from crossfield.train.interrupt import StopSignal
+from crossfield.train.metrics import HeadErrors, Metrics, baseline_metrics, evaluate_dataset
+from crossfield.train.progress import Reporter, duration
+from crossfield.train.setup import SPLITS, Setup, prepare
+from crossfield.train.table import error_table
+from crossfield.train.trainer import Stopped, Trainer
+from crossfield.zoo import checkpoint
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """What a run found."""
+
+    model: Model  # with the best averaged weights; the last ones if it was interrupted before a validation
+    folder: Path
+    checkpoint: Path  # the file with these weights
+    metrics: dict[str, Metrics]  # by split; empty if interrupted
+    test_set: GraphDataset  # what the test errors refer to
+    baseline: dict[str, HeadErrors]  # by head, on the test frames (validation if there are none)
+    score: float | None  # of the best weights, on the validation frames of all heads
+    step: int  # steps done
+    best_step: int | None
+    seconds: float  # of training, all sessions together
+    stopped: Stopped  # why
+
+    @property
+    def interrupted(self) -> bool:
+        """Stopped by Ctrl-C or SIGTERM; `resume` goes on."""
+        return self.stopped == "interrupted"
+
+
+def train(
+    config: Config, *, resume: bool = False, overwrite: bool = False, console: Console | None = None
+) -> TrainingResult:
+    """Train a model.
+
+    On the processor, the same configuration, seed and number of threads give the same weights bit for bit,
+    and a run that was killed and resumed gives those of one that was not (except with `training.minutes`).
+
+    Args:
+        config: of the run.
+        resume: go on with the run in the output folder.
+        overwrite: replace the run in the output folder.
+        console: where progress is shown.
+
+    Raises:
+        InputError: anything wrong with the configuration or the data, an output folder that holds a run, a
+            run that cannot be resumed, or a loss that is not finite.
+    """
+    console = console or Console()
+    folder = RunFolder(config.folder)
+    folder.check(resume=resume, overwrite=overwrite)
+    fabric = _fabric(config.training)
+    with _settings(config.training, fabric.device):
+        setup = prepare(config)
+        trainer = Trainer(config, setup, folder, fabric)
+        if resume:
+            trainer.resume()
+            folder.errors.unlink(missing_ok=True)  # those of a shorter run
+            folder.write_config(config)
+        else:
+            folder.clear()
+            folder.write_config(config)
+            write_text(folder.splits, to_json(setup.splits(), indent=1))
+            trainer.begin()
+        with StopSignal() as stop, Reporter(console, trainer.progress) as reporter:
+            _introduce(setup, trainer, reporter)
+            stopped = trainer.run(stop, reporter)
+            reporter.say(_farewell(trainer, stopped))
+        return _finish(trainer, stopped, console)
+
+
+def _fabric(config: TrainingConfig) -> Fabric:
+    if config.device == "cuda" and not torch.cuda.is_available():
+        raise InputError("training.device is cuda, and PyTorch finds no such device; use auto or cpu")
+    # "auto" would take Apple's GPUs too, which have no float64
+    device = "cuda" if config.device != "cpu" and torch.cuda.is_available() else "cpu"
+    fabric = Fabric(accelerator=device, devices=1, precision=config.precision)
+    fabric.launch()
+    return fabric
+
+
+@contextmanager
+def _settings(config: TrainingConfig, device: torch.device) -> Iterator[None]:
+    """Threads and determinism for the run; both are as before after it."""
+    threads = torch.get_num_threads()
+    before = torch.are_deterministic_algorithms_enabled()
+    warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
+    fill = deterministic.fill_uninitialized_memory  # type: ignore[attr-defined]
+    if config.threads is not None:
+        torch.set_num_threads(config.threads)
+    # on the processor this costs nothing, and sums over edges have no fixed order without it
+    torch.use_deterministic_algorithms(device.type == "cpu" or before, warn_only=True)
+    deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=".*does not have a deterministic implementation.*")
+            yield
+    finally:
+        torch.set_num_threads(threads)
+        torch.use_deterministic_algorithms(before, warn_only=warn_only)
+        deterministic.fill_uninitialized_memory = fill  # type: ignore[attr-defined]
+
+
+def _introduce(setup: Setup, trainer: Trainer, reporter: Reporter) -> None:
+    for h in setup.heads:
+        counts = ", ".join(f"{len(getattr(h.frames, name))} {name}" for name in SPLITS)
+        aside = f"; {len(h.rejected)} not used (first: {h.rejected[0].reason})" if h.rejected else ""
+        scale = f"scale {h.head.scale:.3g} eV"
+        reporter.say(f"head {h.head.name} ({h.head.theory.name}): {counts}{aside}; {scale}")
+        if h.reference.conditioning:
+            reporter.say(f"warning: head {h.head.name}: {h.reference.conditioning}")
+        if len(setup.validation) and not h.frames.validation:
+            reporter.say(f"warning: head {h.head.name} has no validation frames and no say in the score")
+    again = f", resumed at step {trainer.state.step}" if trainer.state.step else ""
+    reporter.say(
+        f"{setup.model.num_parameters} parameters, {trainer.sampler.steps} steps per epoch, "
+        f"on {trainer.fabric.device}, {trainer.config.training.precision}{again}"
+    )
+
+
+def _farewell(trainer: Trainer, stopped: Stopped) -> str:
+    state, folder = trainer.state, trainer.folder
+    if stopped == "interrupted":
+        return f"interrupted after step {state.step}; weights in {folder.last}, resume to go on"
+    took = f"{state.step} steps and {duration(state.seconds)}"
+    return f"stopped by {stopped} after {took}; best weights of step {state.best_step}"
+
+
+def _finish(trainer: Trainer, stopped: Stopped, console: Console) -> TrainingResult:
+    """Load the best weights and, unless interrupted, find their errors."""
+    state, setup, folder = trainer.state, trainer.setup, trainer.folder
+    path = folder.best if folder.best.exists() else folder.last
+    model = checkpoint.load(path, device=str(trainer.fabric.device))
+    metrics: dict[str, Metrics] = {}
+    baseline: dict[str, HeadErrors] = {}
+    if stopped != "interrupted":
+        for name in SPLITS:
+            dataset = getattr(setup, name)
+            if len(dataset):
+                metrics[name] = evaluate_dataset(model, dataset, 2 * trainer.config.training.batch_size)
+        for h in setup.heads:
+            compared = h.frames.test or h.frames.validation
+            baseline[h.head.name] = baseline_metrics(h.head.name, h.frames.train, compared, h.head.E0)
+        write_text(folder.errors, _errors_json(metrics, baseline, trainer))
+        console.print(error_table(metrics, baseline))
+        console.print(f"best weights: {path}", highlight=False, markup=False, soft_wrap=True)
+    return TrainingResult(
+        model=model,
+        folder=folder.path,
+        checkpoint=path,
+        metrics=metrics,
+        test_set=setup.test,
+        baseline=baseline,
+        score=state.best_score,
+        step=state.step,
+        best_step=state.best_step,
+        seconds=state.seconds,
+        stopped=stopped,
+    )
+
+
+def _errors_json(metrics: dict[str, Metrics], baseline: dict[str, HeadErrors], trainer: Trainer) -> str:
+    values = {
+        "units": {"energy": "eV/atom", "forces": "eV/Å", "stress": "eV/Å^3"},
+        "step": trainer.state.best_step,
+        "score": trainer.state.best_score,
+        **{name: m.as_dict() for name, m in metrics.items()},
+        "baseline": Metrics(tuple(baseline.values())).as_dict(),
+    }
+    return to_json(values, indent=1) + "\n"

@@ -1,0 +1,203 @@
+"""Runs that are stopped, in every way, and go on."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+from rich.console import Console
+from safetensors.torch import load_file
+
+from crossfield.errors import InputError
+from crossfield.train import Config, config_from_dict, load_config, train
+from crossfield.train.progress import Reporter
+from crossfield.train.restart import load_restart
+from crossfield.zoo import checkpoint
+
+Configure = Callable[..., Config]
+Settings = Callable[..., dict[str, Any]]
+
+TRAIN = """
+import sys
+from pathlib import Path
+from crossfield.train import load_config, train
+train(load_config(Path(sys.argv[1])))
+"""
+
+
+def assert_same_end(folder: Path, other: Path) -> None:
+    """Weights, averages, moments, log and errors of two runs are the same bit for bit."""
+    a, b = (load_restart(f / "restart.safetensors") for f in (folder, other))
+    assert a.tensors.keys() == b.tensors.keys()
+    assert all(torch.equal(a.tensors[name], b.tensors[name]) for name in a.tensors)
+    assert any(name.startswith("optimiser.max_exp_avg_sq.") for name in a.tensors)
+    for name in ("best.safetensors", "last.safetensors"):
+        one, two = load_file(folder / name), load_file(other / name)
+        assert all(torch.equal(one[key], two[key]) for key in one)
+    assert log_of(folder) == log_of(other)
+    assert (folder / "errors.json").read_text() == (other / "errors.json").read_text()
+
+
+def log_of(folder: Path) -> list[dict[str, Any]]:
+    lines = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+    return [{key: value for key, value in line.items() if key != "seconds"} for line in lines]
+
+
+def test_killed_run_resumes_bit_for_bit(settings: Settings, tmp_path: Path, console: Console) -> None:
+    """Killed with -9 in the middle of an epoch, after a validation, with all that has memory switched on."""
+    sections: dict[str, Any] = {
+        "training": {"epochs": 6, "steps_per_epoch": 13, "batch_size": 2, "checkpoint_steps": 1},
+        "sampling": {"kind": "temperature"},
+        "schedule": {"kind": "plateau", "patience": 1},
+    }
+    killed, whole = tmp_path / "killed", tmp_path / "whole"
+    file = tmp_path / "run.yaml"
+    file.write_text(yaml.safe_dump(settings(**sections, output=str(killed)), sort_keys=False))
+    restart = killed / "restart.safetensors"
+    epoch = 13
+    with subprocess.Popen([sys.executable, "-c", TRAIN, str(file)], stdout=subprocess.DEVNULL) as process:
+        while process.poll() is None:
+            if restart.exists() and load_restart(restart).state.step in range(epoch + 3, 2 * epoch - 3):
+                break
+            time.sleep(0.005)
+        process.kill()
+    assert process.returncode == -signal.SIGKILL
+    assert log_of(killed)[0]["step"] == epoch
+    step = load_restart(restart).state.step
+    assert epoch < step < 6 * epoch
+    assert step % epoch != 0
+
+    config = config_from_dict(settings(**sections, output=str(killed)))
+    train(config, resume=True, console=console)
+    assert f"resumed at step {step}" in console.file.getvalue()  # type: ignore[attr-defined]
+    train(config_from_dict(settings(**sections, output=str(whole))), console=console)
+    assert_same_end(killed, whole)
+
+
+@pytest.fixture
+def interrupt_at(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, signal.Signals], None]:
+    """Send this process a signal after a step."""
+    step = Reporter.step
+
+    def prepare(number: int, what: signal.Signals) -> None:
+        seen = []
+
+        def report(self: Reporter, *args: Any) -> None:
+            step(self, *args)
+            seen.append(args)
+            if len(seen) == number:
+                os.kill(os.getpid(), what)
+
+        monkeypatch.setattr(Reporter, "step", report)
+
+    return prepare
+
+
+@pytest.mark.parametrize(
+    ("what", "step"), [(signal.SIGINT, 3), (signal.SIGTERM, 12)], ids=["first epoch", "end of an epoch"]
+)
+def test_interrupted_run_is_usable_and_resumes(
+    configure: Configure,
+    tmp_path: Path,
+    console: Console,
+    interrupt_at: Callable[[int, signal.Signals], None],
+    what: signal.Signals,
+    step: int,
+) -> None:
+    part, whole = (configure(f"output={tmp_path / name}", "training.steps_per_epoch=6") for name in "ab")
+    handlers = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+    interrupt_at(step, what)
+    result = train(part, console=console)
+    assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == handlers
+    assert result.interrupted
+    assert result.step == step
+    assert result.metrics == {}
+    assert not (result.folder / "errors.json").exists()
+    assert str(result.folder / "last.safetensors") in console.file.getvalue()  # type: ignore[attr-defined]
+    last = checkpoint.load(result.folder / "last.safetensors")
+    averaged = load_restart(result.folder / "restart.safetensors").tensors
+    assert all(torch.equal(p, averaged[f"average.{name}"]) for name, p in last.named_parameters())
+    assert result.checkpoint.name == ("last.safetensors" if step < 6 else "best.safetensors")
+
+    train(part, resume=True, console=console)
+    train(whole, console=console)
+    assert_same_end(part.folder, whole.folder)
+
+
+def test_longer_run_is_the_same_as_resuming_a_shorter_one(
+    configure: Configure, tmp_path: Path, console: Console
+) -> None:
+    names = (f"output={tmp_path / name}" for name in "ab")
+    short, long = (configure(name, "schedule.kind=constant", "training.epochs=1") for name in names)
+    train(short, console=console)
+    more = short.model_copy(update={"training": short.training.model_copy(update={"epochs": 3})})
+    assert train(more, resume=True, console=console).stopped == "epochs"
+    assert load_config(short.folder / "config.yaml").training.epochs == 3
+    long = long.model_copy(update={"training": more.training})
+    train(long, console=console)
+    assert_same_end(short.folder, long.folder)
+
+
+def test_finished_run_resumes_to_its_result(configure: Configure, console: Console) -> None:
+    config = configure("training.epochs=1")
+    first = train(config, console=console)
+    again = train(config, resume=True, console=console)
+    assert again.step == first.step
+    assert again.metrics == first.metrics
+
+
+def test_resuming_something_else_is_refused(
+    configure: Configure, settings: Settings, data_folder: Path, tmp_path: Path, console: Console
+) -> None:
+    copy = tmp_path / "clusters.xyz"
+    text = (data_folder / "clusters.xyz").read_text()
+    copy.write_text(text)
+    data = f"heads.clusters.data={copy}"
+    with pytest.raises(InputError, match="holds no run to resume"):
+        train(configure(data), resume=True, console=console)
+    train(configure(data, "training.epochs=1"), console=console)
+    with pytest.raises(InputError, match=r"training\.batch_size was 4 when the run began and is 5"):
+        train(configure(data, "training.batch_size=5"), resume=True, console=console)
+    with pytest.raises(InputError, match=r"heads\.metals\.weight was 1\.0 .* is 2\.0"):
+        train(configure(data, "heads.metals.weight=2"), resume=True, console=console)
+    heads = settings()["heads"]
+    swapped = configure(data, heads={name: heads[name] for name in ("clusters", "metals")})
+    with pytest.raises(InputError, match="the order of heads was metals, clusters and is clusters, metals"):
+        train(swapped, resume=True, console=console)
+    copy.write_text(text + text)
+    with pytest.raises(InputError, match="the data of head 'clusters' have changed"):
+        train(configure(data), resume=True, console=console)
+
+
+@pytest.mark.parametrize("damage", ["cut", "foreign", "version"])
+def test_damaged_restart_file(configure: Configure, console: Console, damage: str) -> None:
+    config = configure("training.epochs=1")
+    train(config, console=console)
+    restart = config.folder / "restart.safetensors"
+    if damage == "cut":
+        restart.write_bytes(restart.read_bytes()[:100])
+    elif damage == "foreign":
+        restart.write_bytes((config.folder / "best.safetensors").read_bytes())
+    else:
+        content = restart.read_bytes()
+        restart.write_bytes(content.replace(rb"{\"version\": 1", rb"{\"version\": 9", 1))
+    with pytest.raises(InputError, match=r"restart\.safetensors.*restart file"):
+        train(config, resume=True, console=console)
+
+
+def test_log_shorter_than_the_restart_file(configure: Configure, console: Console) -> None:
+    config = configure("training.epochs=1")
+    train(config, console=console)
+    (config.folder / "log.jsonl").write_text("")
+    with pytest.raises(InputError, match=r"log\.jsonl: is shorter"):
+        train(config, resume=True, console=console)
