@@ -129,7 +129,7 @@ def _energies(frames: Sequence[Frame], energy: Vector) -> dict[int, str]:
         value, off = energy[k], abs(energy[k] - middle)
         ratio = abs(value / middle) if middle else np.inf
         factor = min(max(ratio / unit, unit / ratio) if ratio else np.inf for unit in ENERGY_UNITS)
-        if (factor < 1.2 and off > max(8 * width, least)) or off > max(30 * width, 20.0):
+        if (factor < 1.2 and off > max(6 * width, least)) or off > max(30 * width, 20.0):
             reasons[int(k)] = (
                 f"an energy of {value:.4g} eV per atom, where the composition explains {middle:.4g}: "
                 "mixed units (Hartree, Rydberg, kcal/mol), or a wrong label?"

@@ -15,7 +15,8 @@ from crossfield.errors import InputError
 from crossfield.graph import neighbour_list
 
 TOO_CLOSE = 0.3  # Å; no bond is shorter than H-H, 0.74 Å
-FAR = 1e5  # Å
+FAR = 1e4  # Å
+SPREAD = 300.0  # Å off the periodic axes of a slab or wire; the neighbour search grids all of that space
 THIN = 0.3  # Å between two lattice planes
 DENSE = 0.05  # Å^3 per atom in the smallest box around all atoms
 SEARCH = 3.0  # Å; first radius in the search for the shortest distance
@@ -97,6 +98,13 @@ def check_positions(Z: NDArray[np.int64], positions: NDArray[np.float64], cell: 
     """
     if np.abs(positions).max() > FAR:
         raise InputError(f"atom {int(np.abs(positions).max(axis=1).argmax())}: absurd position")
+    if cell.pbc.any() and not cell.pbc.all():
+        rows = cell.vectors[cell.pbc]
+        off_axis = positions @ np.linalg.svd(rows)[2][len(rows) :].T
+        if (spread := float(np.ptp(off_axis, axis=0).max())) > SPREAD:
+            raise InputError(
+                f"the atoms are spread over {spread:.0f} Å across the axes that are not periodic"
+            )
     # tighter than any matter: would also make the neighbour search explode
     box = float(np.maximum(np.ptp(positions, axis=0), 0.5).prod())
     if cell.pbc.all():

@@ -14,6 +14,9 @@ from crossfield.data.frame import Frame
 from crossfield.errors import InputError
 
 
+ENOUGH = 2  # training groups in which an element stays, where the data allow
+
+
 @dataclass(frozen=True)
 class Split:
     """Three sets that share no group; every element of the last two is in the first."""
@@ -41,8 +44,9 @@ def split_frames(
     """Set whole groups aside for validation and test.
 
     The order in which groups are tried follows from the seed and their names alone, so that neither the order
-    of frames nor other heads matter. A group is only set aside while all its elements stay in training: an
-    element first met in a test cannot have been learnt. Sizes are as near to the fractions as whole groups
+    of frames nor other heads matter. A group is only set aside while each of its elements stays in two groups
+    of the training set (in one, where that is all the data allow): an element first met in a test cannot have
+    been learnt, and from a single compound it cannot be told from its partners. Sizes are as near to the fractions as whole groups
     allow, and a fraction above 0 gets at least one group.
 
     Args:
@@ -57,8 +61,8 @@ def split_frames(
         The sets, each in the order of `frames`.
 
     Raises:
-        InputError: no frames, fractions that leave no training set, a single group, or no group that can be
-            set aside.
+        InputError: no frames, fractions that leave no training set, fewer groups than sets, or no group
+            that can be set aside.
     """
     for name, fraction in (("validation", validation), ("test", test)):
         if not 0 <= fraction < 1:
@@ -68,14 +72,19 @@ def split_frames(
     if not frames:
         raise InputError("there are no frames to split")
     rest = _groups(frames, seed, by)
-    if len(rest) == 1 and validation + test > 0:
+    wanted = [(name, part) for name, part in (("test", test), ("validation", validation)) if part > 0]
+    if len(rest) == 1 and wanted:
         raise InputError(
             f"all {len(frames)} frames are one group ({rest[0].name[:40]}): give groups (keys.group), "
             "a validation file of its own, or split by frame"
         )
-    chosen: dict[str, list[_Group]] = {}
-    for name, fraction in (("test", test), ("validation", validation)):
-        chosen[name] = _set_aside(rest, fraction * len(frames), name)
+    if len(rest) <= len(wanted):
+        raise InputError(
+            f"{len(rest)} groups cannot make {len(wanted) + 1} sets: set one of the fractions to 0"
+        )
+    chosen: dict[str, list[_Group]] = {"test": [], "validation": []}
+    for later, (name, part) in zip(range(len(wanted), 0, -1), wanted, strict=True):
+        chosen[name] = _set_aside(rest, part * len(frames), name, leave=later)
         rest = [group for group in rest if group not in chosen[name]]
     return Split(
         train=_frames_of(rest, frames),
@@ -104,23 +113,22 @@ def _fingerprint(frame: Frame) -> str:
     return digest.hexdigest()
 
 
-def _set_aside(groups: Sequence[_Group], target: float, name: str) -> list[_Group]:
-    """Groups, in their order, that bring the number of frames nearer to the target."""
-    if target == 0:
-        return []
+def _set_aside(groups: Sequence[_Group], target: float, name: str, *, leave: int) -> list[_Group]:
+    """Groups, in their order, that bring the number of frames nearer to the target; `leave` groups stay."""
     holders = Counter(z for group in groups for z in group.elements)
     chosen: list[_Group] = []
     size = 0
     for group in groups:
         nearer = abs(size + len(group.frames) - target) < abs(size - target)
-        if nearer and _spare(group, holders):
+        if nearer and len(groups) - len(chosen) > leave and _spare(group, holders, ENOUGH):
             chosen.append(group)
             size += len(group.frames)
             holders.subtract(group.elements)
     if chosen:
         return chosen
-    # all groups are larger than twice the target: the smallest is the nearest there is
-    spare = [group for group in groups if _spare(group, holders)]
+    # groups larger than twice the target, or elements in few groups: the smallest that can be spared at all
+    spare = [group for group in groups if _spare(group, holders, ENOUGH)]
+    spare = spare or [group for group in groups if _spare(group, holders, 1)]
     if not spare:
         raise InputError(
             f"no group can be set aside for {name}: each has an element that no other group has; "
@@ -129,8 +137,9 @@ def _set_aside(groups: Sequence[_Group], target: float, name: str) -> list[_Grou
     return [min(spare, key=lambda group: len(group.frames))]
 
 
-def _spare(group: _Group, holders: Counter[int]) -> bool:
-    return all(holders[z] > 1 for z in group.elements)
+def _spare(group: _Group, holders: Counter[int], keep: int) -> bool:
+    """Whether every element of the group remains in `keep` others."""
+    return all(holders[z] > keep for z in group.elements)
 
 
 def _frames_of(groups: Sequence[_Group], frames: Sequence[Frame]) -> tuple[Frame, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -26,7 +27,7 @@ def to_atoms(frame: Frame) -> Atoms:
 
 
 def write_predictions(path: Path, structures: Sequence[Atoms], results: Sequence[Result]) -> None:
-    """Write structures with predicted energy, energies, forces and stress, atomically."""
+    """Write structures with predicted energy, energies, forces and stress, atomically; .gz is compressed."""
     labelled = []
     for atoms, result in zip(structures, results, strict=True):
         labelled.append(atoms.copy())
@@ -37,7 +38,8 @@ def write_predictions(path: Path, structures: Sequence[Atoms], results: Sequence
         labelled[-1].info["head"] = result.head
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        ase.io.write(temporary, labelled, format="extxyz")
+        with gzip.open(temporary, "wt") if path.suffix == ".gz" else temporary.open("w") as file:
+            ase.io.write(file, labelled, format="extxyz")
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)

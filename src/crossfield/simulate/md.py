@@ -63,9 +63,13 @@ def nve(
     state.calc = atoms.calc
     spread = np.sqrt(units.kB * temperature * state.get_masses())  # of each component of a momentum
     state.set_momenta(np.random.default_rng(seed).normal(size=(len(state), 3)) * spread[:, None])
-    Stationary(state)
-    if not state.pbc.any():
-        ZeroRotation(state)
+    if len(state) == 1:
+        state.set_momenta(np.zeros((1, 3)))  # ASE would rescale what remains of it, and that is nothing
+    else:
+        Stationary(state)
+        if not state.pbc.any():
+            with np.errstate(invalid="ignore"):  # 0/0 for a linear molecule about its axis, which ASE drops
+                ZeroRotation(state)
     time: list[float] = []
     potential: list[float] = []
     kinetic: list[float] = []

@@ -43,9 +43,7 @@ def head_index(heads: Sequence[Head], name: str | None) -> int:
             return 0
         raise InputError(f"this model has several heads, choose one of: {', '.join(names)}")
     if name not in names:
-        raise InputError(
-            f"unknown head {name!r}{nearest(name, names)} (this model has: {', '.join(names)})"
-        )
+        raise InputError(f"unknown head {name!r}{nearest(name, names)} (this model has: {', '.join(names)})")
     return names.index(name)
 
 

@@ -1,10 +1,10 @@
 """Checkpoints: one safetensors file with JSON metadata. Nothing is ever unpickled.
 
 Layout, format version 1: the tensors are the parameters of `Model` under their own names; the metadata has
-two entries. "crossfield" is a JSON object with `format_version`, `config`, `heads` (theory, E0, scale, shift),
-`provenance`, `versions`, `written` and `sha256`, the SHA-256 of the tensors (names, types, shapes and bytes,
-in the order of the names). "sha256" is the SHA-256 of that JSON text. Both are verified on reading: one wrong
-bit in a weight or a reference energy would give other energies without a word.
+two entries. "crossfield" is a JSON object with `format_version`, `config`, `heads` (theory, E0, scale,
+shift), `provenance`, `versions`, `written` and `sha256`, the SHA-256 of the tensors (names, types, shapes and
+bytes, in the order of the names). "sha256" is the SHA-256 of that JSON text. Both are verified on reading:
+one wrong bit in a weight or a reference energy would give other energies without a word.
 """
 
 from __future__ import annotations

@@ -51,7 +51,9 @@ def _device(name: str) -> torch.device:
     if device.type == "cuda" and not torch.cuda.is_available():
         raise InputError(f"device {name!r}: this installation of torch sees no GPU")
     if device.type not in ("cpu", "cuda"):
-        raise InputError(f"device {name!r} cannot hold float64, which reference energies need; use cpu or cuda")
+        raise InputError(
+            f"device {name!r} cannot hold float64, which reference energies need; use cpu or cuda"
+        )
     return device
 
 

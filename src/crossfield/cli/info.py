@@ -1,0 +1,90 @@
+"""`crossfield info`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from crossfield.cli.options import ModelArgument
+
+if TYPE_CHECKING:
+    from crossfield.theory import Head
+
+HELP = """Show what a model is.
+
+Its size, elements, heads with their theories, and how it was trained.
+
+[bold]Examples[/bold]
+  crossfield info best.safetensors
+  crossfield info best.safetensors --json | jq .heads
+"""
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+
+    @app.command(help=HELP, short_help="Show what a model is.")
+    def info(
+        model: ModelArgument,
+        as_json: Annotated[bool, typer.Option("--json", help="All metadata as JSON.")] = False,
+    ) -> None:
+        from crossfield.zoo import checkpoint
+
+        if as_json:
+            typer.echo(json.dumps(checkpoint.read_metadata(model), indent=1))
+        else:
+            _show(model, checkpoint.read_metadata(model))
+
+
+def _show(path: Path, metadata: Mapping[str, Any]) -> None:
+    from rich.console import Console
+
+    from crossfield.zoo import checkpoint
+
+    model = checkpoint.load(path)  # a damaged file is found out here
+    config = model.config
+    console = Console(soft_wrap=True, highlight=False, markup=False)
+    console.print(f"{path}", style="bold")
+    console.print(f"{model.num_parameters:,} parameters, {str(model.dtype).removeprefix('torch.')}")
+    console.print(
+        f"{config.layers} layers, {config.channels} channels, L <= {config.max_L}, l <= {config.l_max}, "
+        f"correlation {'/'.join(map(str, config.correlations))}, cutoff {config.cutoff:g} Å"
+        + (f", reads {' and '.join(config.inputs)}" if config.inputs else "")
+    )
+    console.print(f"elements: {_symbols(config.elements)}")
+    provenance = metadata.get("provenance", {})
+    for head in model.heads:
+        console.print(f"\nhead {head.name}", style="bold")
+        for what, text in _head_lines(head, provenance):
+            console.print(f"  {what:<12}{text}")
+    console.print()
+    for key in ("step", "epoch", "score"):
+        value = provenance.get(key)
+        if value is not None:
+            console.print(f"{key}: {value:.4g}" if isinstance(value, float) else f"{key}: {value}")
+    versions = ", ".join(f"{name} {number}" for name, number in metadata.get("versions", {}).items())
+    console.print(f"written {metadata.get('written', 'at an unknown time')} with {versions}")
+
+
+def _head_lines(head: Head, provenance: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    theory = head.theory
+    yield "theory", theory.name
+    if theory.method or theory.basis:
+        yield "method", " / ".join(part for part in (theory.method, theory.basis) if part)
+    yield "dispersion", theory.dispersion
+    yield "E0 for", _symbols(head.E0)
+    yield "scale", f"{head.scale:.4g} eV, shift {head.shift:.4g} eV"
+    data = provenance.get("data")
+    frames = data.get(head.name, {}).get("frames") if isinstance(data, dict) else None
+    if frames:
+        yield "frames", ", ".join(f"{count} {split}" for split, count in frames.items())
+
+
+def _symbols(numbers: Iterable[int]) -> str:
+    from ase.data import chemical_symbols
+
+    return " ".join(chemical_symbols[z] for z in sorted(numbers))

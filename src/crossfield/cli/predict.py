@@ -1,0 +1,141 @@
+"""`crossfield predict`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from crossfield.cli.bar import progress
+from crossfield.cli.inputs import check_frames, parse_keys, show_rejected
+from crossfield.cli.options import (
+    BatchOption,
+    DeviceOption,
+    DtypeOption,
+    FilesArgument,
+    HeadOption,
+    KeyOption,
+    ModelArgument,
+    SkipOption,
+    ThreadsOption,
+    use_threads,
+)
+from crossfield.cli.outputs import check_output
+from crossfield.errors import InputError
+
+if TYPE_CHECKING:
+    from ase import Atoms
+
+    from crossfield.data.frame import Frame
+    from crossfield.model.potential import Potential, Result
+
+HELP = """Predict energy, forces and stress of the structures in files.
+
+Total charge and multiplicity are read from charge and spin of each frame.
+The result of NAME.xyz is NAME_predicted.xyz beside it, extended XYZ that ASE
+reads back with a calculator attached; --output joins all files in one.
+
+[bold]Examples[/bold]
+  crossfield predict best.safetensors structures.xyz --head molecules
+  crossfield predict best.safetensors a.xyz b.xyz.gz -o predicted.xyz.gz
+"""
+ATOMS_BETWEEN_UPDATES = 2000
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+
+    @app.command(help=HELP, short_help="Energy, forces and stress of structures in files.")
+    def predict(
+        model: ModelArgument,
+        files: FilesArgument,
+        output: Annotated[
+            Path | None,
+            typer.Option(
+                "--output", "-o", help="One file for all; NAME_predicted.xyz if left out.", show_default=False
+            ),
+        ] = None,
+        head: HeadOption = None,
+        key: KeyOption = None,
+        skip_bad: SkipOption = False,
+        batch_size: BatchOption = None,
+        device: DeviceOption = "auto",
+        dtype: DtypeOption = None,
+        threads: ThreadsOption = None,
+    ) -> None:
+        from rich.console import Console
+
+        from crossfield.data.read import read_structures
+        from crossfield.data.write import write_predictions
+        from crossfield.zoo import load
+
+        targets = _targets(files, output)
+        for target in targets:
+            check_output(target, [model, *files])
+        keys = parse_keys(key or [])
+        use_threads(threads)
+        potential = load(model, head=head, device=device, dtype=dtype)
+        chosen = potential.theory_head()
+        console = Console(soft_wrap=True, highlight=False, markup=False)
+        frames: dict[Path, list[Frame]] = {target: [] for target in targets}
+        for file, target in zip(files, targets if output is None else targets * len(files), strict=True):
+            reading = read_structures(
+                file, theory=chosen.theory, keys=keys, bad_frames="list" if skip_bad else "stop"
+            )
+            check_frames(reading.frames, chosen)
+            show_rejected(console, reading.rejected)
+            frames[target] += reading.frames
+        with progress("predicting", sum(map(len, frames.values()))) as done:
+            for target, group in frames.items():
+                atoms, results = _predict(potential, group, batch_size, done)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                write_predictions(target, atoms, results)
+        for target, group in frames.items():
+            count = f"{len(group)} structure{'s' if len(group) > 1 else ''}"
+            console.print(f"{count} by head {chosen.name}: {target}")
+
+
+def _targets(files: Sequence[Path], output: Path | None) -> list[Path]:
+    """Files to write: one for all, or one beside each input."""
+    if output is not None:
+        return [output]
+    targets = []
+    for file in files:
+        name = file.name.removesuffix(".gz")
+        targets.append(file.with_name(f"{Path(name).stem}_predicted.xyz"))
+        if targets[-1] in targets[:-1]:
+            raise InputError(f"two inputs would be written to {targets[-1]}; join them with --output")
+    return targets
+
+
+def _predict(
+    potential: Potential, frames: Sequence[Frame], batch_size: int | None, done: Callable[[int], None]
+) -> tuple[list[Atoms], list[Result]]:
+    from crossfield.data.write import to_atoms
+
+    structures, results = [], []
+    for part in _parts(frames, batch_size):
+        atoms = [to_atoms(frame) for frame in part]
+        try:
+            results += potential.predict(atoms, batch_size=batch_size or "auto")
+        except InputError as error:
+            bad = part[error.frame or 0]
+            raise InputError(error.message, file=bad.file, frame=bad.index) from error
+        structures += atoms
+        done(len(part))
+    return structures, results
+
+
+def _parts(frames: Sequence[Frame], batch_size: int | None) -> Iterator[list[Frame]]:
+    """Frames between two movements of the bar: whole batches, or structures of some thousand atoms."""
+    part: list[Frame] = []
+    for frame in frames:
+        part.append(frame)
+        full = sum(f.num_atoms for f in part) >= ATOMS_BETWEEN_UPDATES
+        if len(part) == batch_size or (batch_size is None and full):
+            yield part
+            part = []
+    if part:
+        yield part
