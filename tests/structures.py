@@ -24,7 +24,7 @@ def structures() -> dict[str, Atoms]:
     rocksalt = bulk("TiN", "rocksalt", a=4.24)
     slab = fcc111("Cu", (2, 1, 3), vacuum=6.0)
     slab.append("O")
-    slab.positions[-1] = slab.positions[:-1].max(axis=0) + [0.3, 0.2, 1.2]
+    slab.positions[-1] = slab.positions[:-1].max(axis=0) + np.array([0.3, 0.2, 1.2])
     slab.pbc = (True, True, False)
     radical = molecule("CH3")
     radical.info.update(charge=0, spin=2)
@@ -39,7 +39,9 @@ def structures() -> dict[str, Atoms]:
         "radical": radical,
         "ion": ion,
         "dimer": Atoms("NH", positions=[[0, 0, 0], [0.1, 0.2, 0.55]]),
-        "wire": Atoms("SiH", positions=[[0, 0, 0], [1.1, 0.8, 0.3]], cell=[2.9, 0, 0], pbc=(True, False, False)),
+        "wire": Atoms(
+            "SiH", positions=[[0, 0, 0], [1.1, 0.8, 0.3]], cell=[2.9, 0, 0], pbc=(True, False, False)
+        ),
         "far apart": Atoms("CO", positions=[[0, 0, 0], [20.0, 0, 0]]),
         "isolated atom": Atoms("Cl"),
     }

@@ -17,9 +17,7 @@ class InputError(ValueError):
         frame: index of the frame in that file, from 0.
     """
 
-    def __init__(
-        self, message: str, *, file: str | Path | None = None, frame: int | None = None
-    ) -> None:
+    def __init__(self, message: str, *, file: str | Path | None = None, frame: int | None = None) -> None:
         self.message = " ".join(message.split())
         self.file = file
         self.frame = frame

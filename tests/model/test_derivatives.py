@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 from ase import Atoms
+from tests.structures import CUTOFF, batch_of, small_model, structures
 
 from crossfield.model import evaluate
-from tests.structures import CUTOFF, batch_of, small_model, structures
 
 STEP = 1e-3
 
@@ -70,7 +70,11 @@ def test_second_derivatives(model):
         p = evaluate(model, graph, training=True)
         return (p.forces**2).sum() + (p.stress[0] ** 2).sum() + (p.energies**2).sum() * 1e-3
 
-    names = ["interactions.0.radial.linears.0.weight", "interactions.1.linear_1.weights.1", "products.1.weights.0"]
+    names = [
+        "interactions.0.radial.linears.0.weight",
+        "interactions.1.linear_1.weights.1",
+        "products.1.weights.0",
+    ]
     parameters = dict(model.named_parameters())
     gradients = torch.autograd.grad(loss(), [parameters[name] for name in names])
     for name, gradient in zip(names, gradients, strict=True):
@@ -128,4 +132,6 @@ def test_precision_of_float32():
         a, b = evaluate(exact, batch_of(atoms)), evaluate(single, batch_of(atoms))
         size = float(a.forces.abs().max()) + 1.0
         assert float((a.forces - b.forces).abs().max()) < 2e-5 * size, name
-        assert float((a.energies - b.energies).abs().max()) < 2e-5 * (1 + float((a.energies).abs().max())), name
+        assert float((a.energies - b.energies).abs().max()) < 2e-5 * (1 + float((a.energies).abs().max())), (
+            name
+        )

@@ -9,10 +9,10 @@ import pytest
 import torch
 from ase import Atoms
 from scipy.spatial.transform import Rotation
+from tests.structures import batch_of, graph_of, small_model, structures
 
 from crossfield.graph import collate
 from crossfield.model import Prediction, evaluate
-from tests.structures import batch_of, graph_of, small_model, structures
 
 NAMES = list(structures())
 MODELS = {
@@ -32,7 +32,7 @@ def model(request):
 
 
 def check(a: Prediction, b: Prediction, R: np.ndarray | None = None, repeat: int = 1) -> None:
-    """a is the prediction for the original, b that for the transformed structure."""
+    """A is the prediction for the original, b that for the transformed structure."""
     R = torch.eye(3, dtype=torch.float64) if R is None else torch.from_numpy(R)
     scale = float(a.energies.abs().max())
     torch.testing.assert_close(b.energy, repeat * a.energy, rtol=1e-10, atol=0)
@@ -41,7 +41,9 @@ def check(a: Prediction, b: Prediction, R: np.ndarray | None = None, repeat: int
     torch.testing.assert_close(b.forces, (a.forces @ R.T).repeat(repeat, 1), rtol=0, atol=1e-10 * size)
     if not torch.isnan(a.stress).all():
         expected = R @ a.stress @ R.T
-        torch.testing.assert_close(b.stress, expected, rtol=0, atol=1e-10 * (float(expected.abs().max()) + 1e-3))
+        torch.testing.assert_close(
+            b.stress, expected, rtol=0, atol=1e-10 * (float(expected.abs().max()) + 1e-3)
+        )
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -97,15 +99,15 @@ def test_mixed_batch_equals_one_by_one(model):
     apart = [evaluate(model, graph) for graph in graphs]
     for field in ("energy", "energies", "forces", "stress"):
         expected = torch.cat([getattr(p, field) for p in apart])
-        torch.testing.assert_close(
-            getattr(together, field), expected, rtol=1e-12, atol=1e-12, equal_nan=True
-        )
+        torch.testing.assert_close(getattr(together, field), expected, rtol=1e-12, atol=1e-12, equal_nan=True)
 
 
 def test_no_net_force_and_symmetric_stress(model):
     for atoms in structures().values():
         prediction = evaluate(model, batch_of(atoms))
-        assert float(prediction.forces.sum(0).abs().max()) < 1e-10 * (1 + float(prediction.forces.abs().max()))
+        assert float(prediction.forces.sum(0).abs().max()) < 1e-10 * (
+            1 + float(prediction.forces.abs().max())
+        )
         if atoms.pbc.all():
             assert torch.equal(prediction.stress, prediction.stress.transpose(1, 2))
         else:

@@ -102,9 +102,7 @@ def check_positions(Z: NDArray[np.int64], positions: NDArray[np.float64], cell: 
         rows = cell.vectors[cell.pbc]
         off_axis = positions @ np.linalg.svd(rows)[2][len(rows) :].T
         if (spread := float(np.ptp(off_axis, axis=0).max())) > SPREAD:
-            raise InputError(
-                f"the atoms are spread over {spread:.0f} Å across the axes that are not periodic"
-            )
+            raise InputError(f"the atoms are spread over {spread:.0f} Å along axes that are not periodic")
     # tighter than any matter: would also make the neighbour search explode
     box = float(np.maximum(np.ptp(positions, axis=0), 0.5).prod())
     if cell.pbc.all():

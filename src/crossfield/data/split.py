@@ -13,7 +13,6 @@ import numpy as np
 from crossfield.data.frame import Frame
 from crossfield.errors import InputError
 
-
 ENOUGH = 2  # training groups in which an element stays, where the data allow
 
 

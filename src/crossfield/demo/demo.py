@@ -9,7 +9,6 @@ from pathlib import Path
 
 import ase.io
 import numpy as np
-from ase import Atoms
 from ase.build import bulk, molecule
 from rich.console import Console
 from rich.table import Table
@@ -54,7 +53,9 @@ def run_demo(out: Path, minutes: float, console: Console, *, overwrite: bool = F
     out.mkdir(parents=True, exist_ok=True)
     with resources.as_file(resources.files("crossfield.demo")) as home:
         console.rule("1. One model, four theories: training")
-        config = load_config(home / "demo.yaml", [f"output={(out / 'model').resolve()}", f"training.minutes={minutes}"])
+        config = load_config(
+            home / "demo.yaml", [f"output={(out / 'model').resolve()}", f"training.minutes={minutes}"]
+        )
         result = train(config, overwrite=overwrite, console=console)
         if result.interrupted:
             console.print(f"stopped; the weights so far: {result.checkpoint}", soft_wrap=True)
@@ -79,7 +80,14 @@ def run_demo(out: Path, minutes: float, console: Console, *, overwrite: bool = F
 def _figures(result: TrainingResult, out: Path, console: Console) -> None:
     """Test errors against what a constant would do, as fractions of the spread of the labels."""
     table = Table(title="Test errors: MAE, and as a fraction of what there is to explain")
-    for column in ("head", "frames", "energy, meV/atom", "of the spread after E0", "forces, meV/Å", "of the mean |F|"):
+    for column in (
+        "head",
+        "frames",
+        "energy, meV/atom",
+        "of the spread after E0",
+        "forces, meV/Å",
+        "of the mean |F|",
+    ):
         table.add_column(column, justify="left" if column == "head" else "right")
     figures = head_figures(result)
     for f in figures:

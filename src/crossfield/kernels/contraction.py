@@ -36,7 +36,8 @@ class SymmetricContraction(nn.Module):
             self.register_buffer(f"shorter_{d}", torch.tensor(shorter), persistent=False)
             self.register_buffer(f"last_{d}", torch.tensor([k[-1] for k in monomials[d]]), persistent=False)
 
-        column, total = {}, 0
+        column: dict[tuple[int, ...], int] = {}
+        total = 0
         for positions in monomials[1:]:
             column |= {key: total + p for key, p in positions.items()}
             total += len(positions)

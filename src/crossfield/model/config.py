@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Positive = Annotated[int, Field(gt=0)]
+Input = Literal["charge", "spin"]  # numbers of a structure that a model can read
 
 
 class InputConfig(BaseModel):
@@ -79,7 +80,7 @@ class ModelConfig(BaseModel):
     product_per_element: bool = False
     readout_width: Positive = 16
     last_readout_only: bool = False
-    inputs: dict[Literal["charge", "spin"], InputConfig] = Field(default_factory=dict)
+    inputs: dict[Input, InputConfig] = Field(default_factory=dict)
     embedding_readout: bool = False
 
     @model_validator(mode="after")

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from crossfield.errors import InputError
-from crossfield.model.config import InputConfig
+from crossfield.model.config import Input, InputConfig
 
 
 class ElementEmbedding(nn.Module):
@@ -26,13 +26,13 @@ class ElementEmbedding(nn.Module):
 class InputEmbedding(nn.Module):
     """Embed each input of the structure (charge, spin), join them, Linear without bias, SiLU."""
 
-    def __init__(self, inputs: Mapping[str, InputConfig], channels: int) -> None:
+    def __init__(self, inputs: Mapping[Input, InputConfig], channels: int) -> None:
         super().__init__()
         self.inputs = dict(inputs)
         self.embedders = nn.ModuleDict({name: _embedder(config) for name, config in inputs.items()})
         self.project = nn.Linear(sum(config.width for config in inputs.values()), channels, bias=False)
 
-    def forward(self, values: Mapping[str, Tensor]) -> Tensor:
+    def forward(self, values: Mapping[Input, Tensor]) -> Tensor:
         """Values (S,) by name to (S, channels).
 
         Raises:

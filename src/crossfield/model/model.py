@@ -34,6 +34,11 @@ class Model(nn.Module):
         InputError: no heads, repeated names, or reference energies for elements outside the model.
     """
 
+    element_of: Tensor  # (119,) position of an atomic number among the elements
+    E0: Tensor  # (heads, elements) eV, NaN where a head has none
+    scale: Tensor  # (heads,) eV
+    shift: Tensor  # (heads,) eV
+
     def __init__(self, config: ModelConfig, heads: Sequence[Head]) -> None:
         super().__init__()
         _check_heads(config, heads)
@@ -135,7 +140,7 @@ class Model(nn.Module):
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
         """Follow to another device or precision, but keep reference energies in float64."""
-        super()._apply(fn, recurse)
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
         for name, table in self._exact.items():
             setattr(self, name, table.to(self.device))
         return self
@@ -150,11 +155,13 @@ def _check_heads(config: ModelConfig, heads: Sequence[Head]) -> None:
     for head in heads:
         outside = sorted(set(head.E0) - set(config.elements))
         if outside:
-            raise InputError(f"head {head.name!r} has reference energies of elements {outside} outside the model")
+            raise InputError(
+                f"head {head.name!r} has reference energies of elements {outside} outside the model"
+            )
 
 
 def _head_tables(config: ModelConfig, heads: Sequence[Head]) -> dict[str, Tensor]:
-    """E0 (heads, elements), NaN where a head has none; scale and shift (heads,). All eV, float64."""
+    """The tables of the heads, float64."""
     nan = float("nan")
     return {
         "E0": torch.tensor([[h.E0.get(z, nan) for z in config.elements] for h in heads], dtype=torch.float64),

@@ -24,7 +24,9 @@ class ProductBasis(nn.Module):
         rows = len(config.elements) if self.per_element else 1
         self.contraction = SymmetricContraction(config.l_max, L_out, correlation)
         self.weights = nn.ParameterList(
-            nn.Parameter(torch.cat([torch.randn(rows, size, config.channels) / size for size in sizes], dim=1))
+            nn.Parameter(
+                torch.cat([torch.randn(rows, size, config.channels) / size for size in sizes], dim=1)
+            )
             for sizes in self.contraction.sizes
         )
         out = Irreps.uniform(config.channels, L_out)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from ase.data import covalent_radii
@@ -13,17 +14,12 @@ from torch import Tensor, nn
 def polynomial_cutoff(d: Tensor, r_max: float | Tensor, p: int) -> Tensor:
     """Smooth step from 1 at d = 0 to 0 at r_max, with p-1 zero derivatives there. Same shape as d."""
     u = d / r_max
-    f = (
-        1.0
-        - 0.5 * (p + 1) * (p + 2) * u**p
-        + p * (p + 2) * u ** (p + 1)
-        - 0.5 * p * (p + 1) * u ** (p + 2)
-    )
+    f = 1.0 - 0.5 * (p + 1) * (p + 2) * u**p + p * (p + 2) * u ** (p + 1) - 0.5 * p * (p + 1) * u ** (p + 2)
     return torch.where(u < 1.0, f, torch.zeros_like(f))
 
 
 class AgnesiTransform(nn.Module):
-    """Distance to (0, 1], stretched by the covalent radii of the pair (Witt et al., JCP 159, 164101, 2023)."""
+    """Distance to (0, 1], by the covalent radii of the pair (Witt et al., JCP 159, 164101, 2023)."""
 
     q, p, a = 0.9183, 4.5791, 1.0805
 
@@ -63,7 +59,7 @@ class RadialNetwork(nn.Module):
         super().__init__()
         widths = [basis + 2 * embedding, *hidden, out]
         self.split = (basis, embedding, embedding)
-        self.linears = nn.ModuleList(nn.Linear(a, b) for a, b in zip(widths, widths[1:], strict=False))
+        self.linears = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(widths))
         self.norms = nn.ModuleList(nn.LayerNorm(width) for width in hidden)
 
     def forward(self, basis: Tensor, source: Tensor, target: Tensor, s: Tensor, t: Tensor) -> Tensor:
@@ -78,8 +74,9 @@ class RadialNetwork(nn.Module):
             (E, out).
         """
         first = self.linears[0]
+        assert isinstance(first, nn.Linear)
         W_basis, W_source, W_target = first.weight.split(self.split, dim=1)
-        x = torch.addmm(first.bias, basis, W_basis.T)
+        x = nn.functional.linear(basis, W_basis, first.bias)
         x = x + (source @ W_source.T).index_select(0, s) + (target @ W_target.T).index_select(0, t)
         for norm, linear in zip(self.norms, self.linears[1:], strict=True):
             x = linear(nn.functional.silu(norm(x)))

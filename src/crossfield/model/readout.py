@@ -7,8 +7,8 @@ from torch import Tensor, nn
 
 from crossfield.model.activation import silu
 
-# Random readouts of full size start with errors of several eV per atom, and the first thing learnt is to ignore
-# the geometry. Small ones start near E0.
+# Random readouts of full size start with errors of several eV per atom, and the first thing learnt is to
+# ignore the geometry. Small ones start near E0.
 INITIAL_SIZE = 0.1
 
 

@@ -68,6 +68,7 @@ class Calculator(AseCalculator):  # type: ignore[misc]  # ASE has no types
             PropertyNotImplementedError: stress was asked for and there are not three periodic axes.
         """
         super().calculate(atoms, properties or ["energy"], system_changes)
+        assert self.atoms is not None, "there are no atoms to evaluate"
         asked = properties or ["energy"]
         if "stress" in asked and not self.atoms.pbc.all():
             raise PropertyNotImplementedError("stress is not defined without three periodic axes")
