@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 from ase import Atoms
-from tests.structures import CUTOFF, batch_of, small_model, structures
 
 from crossfield.model import evaluate
+from tests.structures import CUTOFF, batch_of, small_model, structures
 
 STEP = 1e-3
 

@@ -9,10 +9,10 @@ import pytest
 import torch
 from ase import Atoms
 from scipy.spatial.transform import Rotation
-from tests.structures import batch_of, graph_of, small_model, structures
 
 from crossfield.graph import collate
 from crossfield.model import Prediction, evaluate
+from tests.structures import batch_of, graph_of, small_model, structures
 
 NAMES = list(structures())
 MODELS = {

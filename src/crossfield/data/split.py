@@ -45,8 +45,8 @@ def split_frames(
     The order in which groups are tried follows from the seed and their names alone, so that neither the order
     of frames nor other heads matter. A group is only set aside while each of its elements stays in two groups
     of the training set (in one, where that is all the data allow): an element first met in a test cannot have
-    been learnt, and from a single compound it cannot be told from its partners. Sizes are as near to the fractions as whole groups
-    allow, and a fraction above 0 gets at least one group.
+    been learnt, and from a single compound it cannot be told from its partners. Sizes are as near to the
+    fractions as whole groups allow, and a fraction above 0 gets at least one group.
 
     Args:
         frames: frames of one head.

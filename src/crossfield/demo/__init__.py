@@ -1,0 +1,1 @@
+"""The demo: one model for four theories, with its data."""

@@ -136,8 +136,8 @@ def _molecular_dynamics(potential: Potential, out: Path, console: Console) -> No
     ethanol = relax(ethanol, fmax=0.05).atoms
     run = nve(ethanol, temperature=300.0, picoseconds=0.5, timestep=0.5, record=5)
     console.print(
-        f"ethanol, head {MOLECULE}, NVE from 300 K, {len(run.frames)} records: total energy drifts "
-        f"{1000 * run.drift:+.2f} meV/atom/ps, largest jump between records {1000 * run.largest_jump:.3f} meV/atom",
+        f"ethanol, head {MOLECULE}, NVE from 300 K, {len(run.frames)} records: total energy drifts by "
+        f"{1000 * run.drift:+.2f} meV/atom/ps, largest jump {1000 * run.largest_jump:.3f} meV/atom",
         highlight=False,
     )
     ase.io.write(out / "md.xyz", run.frames, format="extxyz")

@@ -38,14 +38,10 @@ def neighbour_list(
     Raises:
         InputError: two atoms at the same place, or a cell without volume.
     """
-    box = complete_cell(np.asarray(cell, dtype=float), np.asarray(pbc, dtype=bool))
+    pbc = np.asarray(pbc, dtype=bool)
+    points, box = _enclose(np.asarray(positions, dtype=float), complete_cell(cell, pbc), pbc, cutoff)
     finder = vesin.NeighborList(cutoff=cutoff, full_list=True, n_threads=1)
-    i, j, shift, distance = finder.compute(
-        points=np.ascontiguousarray(positions, dtype=float),
-        box=box,
-        periodic=np.asarray(pbc, dtype=bool),
-        quantities="ijSd",
-    )
+    i, j, shift, distance = finder.compute(points=points, box=box, periodic=True, quantities="ijSd")
     if len(distance) and distance.min() < TOO_CLOSE:
         k = int(distance.argmin())
         raise InputError(f"atoms {int(i[k])} and {int(j[k])} are at the same place")
@@ -60,7 +56,7 @@ def complete_cell(cell: NDArray[np.float64], pbc: NDArray[np.bool_]) -> NDArray[
     Raises:
         InputError: the periodic rows do not span a volume.
     """
-    box = np.array(cell, dtype=float)
+    box, pbc = np.array(cell, dtype=float), np.asarray(pbc, dtype=bool)
     rows = box[pbc]
     # singular values and right singular vectors give both the check and the missing directions
     _, size, basis = np.linalg.svd(rows) if len(rows) else (None, np.zeros(0), np.eye(3))
@@ -68,3 +64,28 @@ def complete_cell(cell: NDArray[np.float64], pbc: NDArray[np.bool_]) -> NDArray[
         raise InputError("the cell has no volume along its periodic axes")
     box[~pbc] = basis[len(rows) :]
     return box
+
+
+def _enclose(
+    positions: NDArray[np.float64], box: NDArray[np.float64], pbc: NDArray[np.bool_], cutoff: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Points and a box, periodic on all axes, that have the same neighbours.
+
+    The search lays a grid over all of space that the atoms span, so that one atom far away would make it slow
+    or worse. Along open axes, gaps that nothing reaches across are therefore closed up.
+    """
+    points, box = positions.copy(), box.copy()
+    for axis in np.flatnonzero(~pbc):
+        direction = box[axis].copy()
+        length = 0.0
+        if len(points):
+            t = points @ direction
+            order = np.argsort(t)
+            steps = np.minimum(np.diff(t[order], prepend=t[order[0]]), 1.01 * cutoff)
+            closed = np.empty_like(t)
+            closed[order] = np.cumsum(steps)
+            wide = steps.max() > cutoff  # otherwise positions stay as they are, to the last bit
+            points += np.outer(closed - t, direction) if wide else 0.0
+            length = float(np.ptp(closed))
+        box[axis] = (length + 2.0 * cutoff) * direction
+    return np.ascontiguousarray(points), box

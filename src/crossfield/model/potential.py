@@ -36,7 +36,7 @@ class Potential:
 
     Args:
         model: the model, on its device and in its precision.
-        head: the head that answers where none is named; None: there must be one head, or name it in each call.
+        head: the head that answers where none is named; None: the only one, or it is named in each call.
 
     Raises:
         InputError: the model has no such head.
@@ -99,8 +99,8 @@ class Potential:
             One result per structure, in order.
 
         Raises:
-            InputError: unknown head, an element without a reference energy in this head, a charge or spin that
-                must be stated and is not, NaN positions, or atoms at the same place.
+            InputError: unknown head, an element without a reference energy in this head, a charge or spin
+                that must be stated and is not, NaN positions, or atoms at the same place.
         """
         if isinstance(structures, Atoms):
             structures = [structures]
