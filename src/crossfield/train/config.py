@@ -95,6 +95,8 @@ class HeadConfig(Section):
         validation_data: source for validation; without it a fraction of `data` is taken.
         test_data: source for the final test; without it a fraction of `data` is taken.
         isolated_atoms: source with one frame per isolated atom, for E0.
+        train_isolated: train on the isolated atoms too. It ties the energy of an atom without neighbours to
+            E0, so that the energy of a compound is that of its bonds, and not of elements in any other way.
         split: overrides the common `split` for this head.
         E0: reference energies: "atoms" (isolated atoms), "least_squares", "auto" (atoms where there are
             any, least squares for the rest), or energies by element symbol, eV (the rest as in "auto").
@@ -108,6 +110,7 @@ class HeadConfig(Section):
     validation_data: SourceField | None = None
     test_data: SourceField | None = None
     isolated_atoms: SourceField | None = None
+    train_isolated: bool = True
     split: SplitConfig | None = None
     E0: ReferenceField = "auto"
     weight: Positive = 1.0

@@ -125,6 +125,7 @@ def _settings(config: TrainingConfig, device: torch.device) -> Iterator[None]:
 def _introduce(setup: Setup, trainer: Trainer, reporter: Reporter) -> None:
     for h in setup.heads:
         counts = ", ".join(f"{len(getattr(h.frames, name))} {name}" for name in SPLITS)
+        counts += f", {len(h.isolated)} isolated atoms" if h.isolated else ""
         aside = f"; {len(h.rejected)} not used (first: {h.rejected[0].reason})" if h.rejected else ""
         scale = f"scale {h.head.scale:.3g} eV"
         reporter.say(f"head {h.head.name} ({h.head.theory.name}): {counts}{aside}; {scale}")

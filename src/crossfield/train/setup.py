@@ -33,6 +33,7 @@ class HeadData:
     head: Head
     weight: float  # factor on its loss
     frames: Split
+    isolated: tuple[Frame, ...]  # isolated atoms that are trained on
     reference: ReferenceEnergies
     rejected: tuple[Rejected, ...]
     files: dict[str, str]  # SHA-256 by file name as configured
@@ -51,8 +52,8 @@ class Setup:
 
     @property
     def counts(self) -> dict[str, int]:
-        """Number of training frames by head."""
-        return {h.head.name: len(h.frames.train) for h in self.heads}
+        """Number of training frames by head, isolated atoms included."""
+        return {h.head.name: len(h.frames.train) + len(h.isolated) for h in self.heads}
 
     def summary(self) -> dict[str, Any]:
         """What the heads were trained on, for checkpoints and to recognise the data when resuming."""
@@ -61,6 +62,7 @@ class Setup:
                 "theory": h.head.theory.name,
                 "files": h.files,
                 "frames": {name: len(getattr(h.frames, name)) for name in SPLITS},
+                "isolated_atoms": len(h.isolated),
                 "rejected": len(h.rejected),
                 "E0": {str(Z): E for Z, E in sorted(h.head.E0.items())},
                 "E0_origin": {str(Z): origin for Z, origin in sorted(h.reference.origin.items())},
@@ -144,6 +146,7 @@ def _read_head(name: str, config: HeadConfig, run: Config) -> HeadData:
         head=Head(name=name, theory=theory, E0=reference.E0, scale=scale, shift=shift),
         weight=config.weight,
         frames=frames,
+        isolated=isolated if config.train_isolated else (),
         reference=reference,
         # a file of atoms often serves several theories, the others are no loss
         rejected=tuple(r for k, reading in read.items() if k != "isolated" for r in reading.rejected),
@@ -201,6 +204,8 @@ def _score(heads: Sequence[HeadData], config: Config) -> Score:
 
 def _dataset(heads: Sequence[HeadData], split: str, cutoff: float) -> GraphDataset:
     pairs = [(frame, i) for i, h in enumerate(heads) for frame in getattr(h.frames, split)]
+    if split == "train":
+        pairs += [(frame, i) for i, h in enumerate(heads) for frame in h.isolated]
     return GraphDataset([frame for frame, _ in pairs], [head for _, head in pairs], cutoff)
 
 
