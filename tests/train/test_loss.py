@@ -12,7 +12,7 @@ from crossfield.data.frame import Frame, Weights
 from crossfield.model.derivatives import Prediction, evaluate
 from crossfield.model.model import Model
 from crossfield.theory import Head, Theory
-from crossfield.train.config import Config, LossConfig
+from crossfield.train.config import Config, LateWeights, LossConfig
 from crossfield.train.loss import batch_loss
 
 
@@ -193,3 +193,11 @@ def test_gradient_is_finite_with_gaps_through_the_model(model: Model) -> None:
     """Second derivatives pass through a stress that is not defined; nothing of it may leak."""
     frames = [without(frame(2, seed=1, periodic=True), "forces"), without(frame(3, seed=2), "energy")]
     assert bool(torch.isfinite(gradient(model, batch_of(frames, [0, 1]), [1.0, 1.0])).all())
+
+
+def test_late_weights_replace_those_they_name() -> None:
+    config = LossConfig(energy=1.0, forces=10.0, late=LateWeights(start=0.6, energy=40.0))
+    assert config.at(0.0) is config
+    assert config.at(0.59) is config
+    assert (config.at(0.6).energy, config.at(0.6).forces) == (40.0, 10.0)
+    assert LossConfig().at(1.0) == LossConfig()

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from crossfield.data.reference import per_atom
 from crossfield.data.statistics import rms_force
 from crossfield.errors import InputError
 from crossfield.train import Config
@@ -139,3 +140,32 @@ def test_scale_without_forces(configure: Configure, data_folder: Path) -> None:
 def test_nothing_to_validate_for_early_stop(configure: Configure) -> None:
     with pytest.raises(InputError, match="early_stop needs validation frames"):
         prepare(configure("split.validation=0", "training.early_stop=3"))
+
+
+def test_isolated_atoms_are_trained_on_unless_told_otherwise(
+    configure: Configure, data_folder: Path, tmp_path: Path
+) -> None:
+    atoms = tmp_path / "atoms.xyz"
+    atoms.write_text(
+        '1\nProperties=species:S:1:pos:R:3 config_type=IsolatedAtom energy=3.5 pbc="F F F"\nCu 0 0 0\n'
+        '1\nProperties=species:S:1:pos:R:3 config_type=IsolatedAtom energy=3.1 pbc="F F F"\nAl 0 0 0\n'
+    )
+    heads = heads_of(data_folder, isolated_atoms=str(atoms))
+    setup, without = (
+        prepare(configure(heads=heads)),
+        prepare(configure("heads.metals.train_isolated=false", heads=heads)),
+    )
+    assert len(setup.train) == len(without.train) + 2
+    assert setup.counts["metals"] == without.counts["metals"] + 2
+    assert setup.summary()["metals"]["isolated_atoms"] == 2
+    single = [f for f in setup.train.frames if f.num_atoms == 1]
+    assert sorted(f.energy for f in single) == [3.1, 3.5]
+    # what is reported and what normalises the score are the frames of interest
+    assert setup.score == without.score
+    assert setup.splits() == without.splits()
+
+
+def test_shift_auto_is_the_mean_after_E0(configure: Configure) -> None:
+    (head, _) = prepare(configure("heads.metals.shift=auto")).heads
+    mean = np.mean([per_atom(f, head.head.E0) for f in head.frames.train])
+    assert head.head.shift == pytest.approx(mean, rel=1e-12)
