@@ -49,7 +49,7 @@ parity: $(VENV)/.installed-dev $(ORACLE)/.installed ## compare every block and w
 	OMP_NUM_THREADS=$(WORKERS) $(ORACLE)/bin/python -m parity.oracle
 	OMP_NUM_THREADS=$(WORKERS) $(BIN)/python -m pytest parity
 
-bench: $(VENV)/.installed-dev ## run the benchmarks
+bench: $(VENV)/.installed-dev $(ORACLE)/.installed ## run the benchmarks
 	@set -e; for script in $(BENCHMARKS); do echo "== $$script"; $(BIN)/python $$script; done
 
 clean: ## remove environments, caches and results

@@ -140,3 +140,17 @@ def test_values_are_not_changed_by_overrides() -> None:
     given = yaml.safe_load(SHORT)
     config_from_dict(given, ["training.epochs=1", "sampling.kind=uniform"])
     assert given == yaml.safe_load(SHORT)
+
+
+def test_yaml_anchors_can_be_merged(tmp_path: Path) -> None:
+    text = """
+heads:
+  a: &common {theory: pbe_gpaw, data: a.xyz, weight: 2.0}
+  b:
+    <<: *common
+    data: b.xyz
+output: run
+"""
+    (tmp_path / "c.yaml").write_text(text)
+    heads = load_config(tmp_path / "c.yaml").heads
+    assert (heads["b"].weight, str(heads["b"].data.files[0])) == (2.0, "b.xyz")

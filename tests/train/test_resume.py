@@ -21,8 +21,8 @@ from safetensors.torch import load_file
 from crossfield.errors import InputError
 from crossfield.train import Config, config_from_dict, load_config, train
 from crossfield.train.progress import Reporter
-from crossfield.train.restart import load_restart
-from crossfield.zoo import checkpoint
+from crossfield.train.restart import KIND, load_restart
+from crossfield.zoo import checkpoint, container
 
 Configure = Callable[..., Config]
 Settings = Callable[..., dict[str, Any]]
@@ -179,7 +179,7 @@ def test_resuming_something_else_is_refused(
         train(configure(data), resume=True, console=console)
 
 
-@pytest.mark.parametrize("damage", ["cut", "foreign", "version"])
+@pytest.mark.parametrize("damage", ["cut", "foreign", "bit", "version"])
 def test_damaged_restart_file(configure: Configure, console: Console, damage: str) -> None:
     config = configure("training.epochs=1")
     train(config, console=console)
@@ -188,10 +188,14 @@ def test_damaged_restart_file(configure: Configure, console: Console, damage: st
         restart.write_bytes(restart.read_bytes()[:100])
     elif damage == "foreign":
         restart.write_bytes((config.folder / "best.safetensors").read_bytes())
+    elif damage == "bit":
+        content = bytearray(restart.read_bytes())
+        content[-5] ^= 4
+        restart.write_bytes(content)
     else:
-        content = restart.read_bytes()
-        restart.write_bytes(content.replace(rb"{\"version\": 1", rb"{\"version\": 9", 1))
-    with pytest.raises(InputError, match=r"restart\.safetensors.*restart file"):
+        document, tensors = container.read(restart, KIND)
+        container.write(restart, KIND._replace(version=9), tensors, {**document, "format_version": 9})
+    with pytest.raises(InputError, match=r"restart\.safetensors: .*(restart file|checksum)"):
         train(config, resume=True, console=console)
 
 

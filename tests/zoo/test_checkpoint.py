@@ -8,9 +8,10 @@ import pytest
 import torch
 from safetensors import safe_open
 
+from crossfield import files
 from crossfield.model import evaluate
 from crossfield.model.potential import Potential
-from crossfield.zoo import checkpoint
+from crossfield.zoo import checkpoint, container
 from tests.structures import batch_of, small_model, structures
 from tests.zoo.conftest import PROVENANCE
 
@@ -61,7 +62,7 @@ def test_precision_can_be_chosen(tmp_path, tiny):
 
 def test_metadata(path, tiny):
     document = checkpoint.read_metadata(path)
-    assert document["format_version"] == checkpoint.FORMAT_VERSION
+    assert document["format_version"] == checkpoint.KIND.version
     assert document["provenance"] == PROVENANCE
     assert document["config"] == tiny.config.model_dump(mode="json")
     assert [h["name"] for h in document["heads"]] == ["head0", "head1"]
@@ -99,7 +100,7 @@ def test_a_failed_write_leaves_the_old_file(path, model, monkeypatch):
         filename.write_bytes(b"half of")
         raise OSError("no space left on device")
 
-    monkeypatch.setattr(checkpoint, "save_file", full)
+    monkeypatch.setattr(container, "save_file", full)
     with pytest.raises(OSError, match="no space"):
         checkpoint.save(path, model, {})
     monkeypatch.undo()
@@ -108,7 +109,7 @@ def test_a_failed_write_leaves_the_old_file(path, model, monkeypatch):
         assert source.exists()
         raise OSError("cannot replace")
 
-    monkeypatch.setattr(checkpoint.os, "replace", refuse)
+    monkeypatch.setattr(files.os, "replace", refuse)
     with pytest.raises(OSError, match="cannot replace"):
         checkpoint.save(path, model, {})
     monkeypatch.undo()

@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 
 from crossfield.errors import InputError
 from crossfield.model import Model
-from crossfield.zoo import checkpoint
+from crossfield.zoo import checkpoint, container
 
 
 def same(a: Model, b: Model) -> bool:
@@ -38,12 +38,12 @@ def refusal(path) -> str:
 
 def rewrite(path, change_tensors=None, change_document=None) -> None:
     """Change the content and write it back with sound checksums."""
-    document, tensors = checkpoint.read_tensors(path)
+    document, tensors = container.read(path, checkpoint.KIND)
     if change_tensors:
         change_tensors(tensors)
     if change_document:
         change_document(document)
-    checkpoint.write_tensors(path, tensors, document)
+    container.write(path, checkpoint.KIND, tensors, document)
 
 
 def header_size(data: bytes) -> int:
@@ -102,7 +102,7 @@ def test_one_bit_of_one_weight(path):
 
 def test_tensors_under_swapped_names(path):
     """Two tensors of one shape that trade places would pass every other check."""
-    _, tensors = checkpoint.read_tensors(path)
+    _, tensors = container.read(path, checkpoint.KIND)
     names = sorted(tensors)
     a, b = next((x, y) for x in names for y in names if x < y and tensors[x].shape == tensors[y].shape)
     length = header_size(path.read_bytes())
@@ -211,7 +211,7 @@ def test_other_config_than_the_tensors(path):
 )
 def test_metadata_that_is_no_document(tmp_path, text):
     path = tmp_path / "m.safetensors"
-    metadata = {"crossfield": text, "sha256": checkpoint._sha256(text.encode())}
+    metadata = {"crossfield": text, "sha256": container.sha256(text.encode())}
     save_file({"x": torch.zeros(2)}, path, metadata=metadata)
     assert "without the metadata of a Crossfield checkpoint" in refusal(path)
 
@@ -226,11 +226,11 @@ def test_safetensors_of_someone_else(tmp_path, metadata):
 
 
 def test_checksums_cannot_be_left_out(path):
-    document, tensors = checkpoint.read_tensors(path)
+    document, tensors = container.read(path, checkpoint.KIND)
     save_file(tensors, path, metadata={"crossfield": json.dumps(document)})
     assert "damaged (checksum)" in refusal(path)
     text = json.dumps({k: v for k, v in document.items() if k != "sha256"})
-    save_file(tensors, path, metadata={"crossfield": text, "sha256": checkpoint._sha256(text.encode())})
+    save_file(tensors, path, metadata={"crossfield": text, "sha256": container.sha256(text.encode())})
     assert "damaged (checksum)" in refusal(path)
 
 

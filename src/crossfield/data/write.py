@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 
 from crossfield.data.frame import Frame
+from crossfield.files import replacing
 from crossfield.model.potential import Result
 
 
@@ -36,10 +36,8 @@ def write_predictions(path: Path, structures: Sequence[Atoms], results: Sequence
             labels["stress"] = result.stress
         labelled[-1].calc = SinglePointCalculator(labelled[-1], **labels)
         labelled[-1].info["head"] = result.head
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with gzip.open(temporary, "wt") if path.suffix == ".gz" else temporary.open("w") as file:
-            ase.io.write(file, labelled, format="extxyz")
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with (
+        replacing(path) as temporary,
+        gzip.open(temporary, "wt") if path.suffix == ".gz" else temporary.open("w") as file,
+    ):
+        ase.io.write(file, labelled, format="extxyz")

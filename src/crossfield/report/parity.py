@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crossfield.data.batch import GraphDataset
+from crossfield.files import replacing
 from crossfield.model import Model, evaluate
 
 
@@ -60,12 +60,8 @@ def plot_parity(pairs: Mapping[str, Pairs], path: Path) -> None:
         axes[1, column].set_xlabel("reference")
     for row in axes:
         row[0].set_ylabel("predicted")
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
+    with replacing(path) as temporary:
         figure.savefig(temporary, format="png", dpi=150)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _panel(axis, pairs: NDArray[np.float64], title: str, factor: float, unit: str, size: float) -> None:  # type: ignore[no-untyped-def]  # matplotlib

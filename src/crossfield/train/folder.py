@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 
 from crossfield.errors import InputError
+from crossfield.files import replacing
 from crossfield.train.config import Config
 
 
@@ -75,9 +76,8 @@ class RunFolder:
 
 def write_bytes(path: Path, content: bytes) -> None:
     """Write a file so that it is never seen half written."""
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_bytes(content)
-    os.replace(partial, path)
+    with replacing(path) as temporary:
+        temporary.write_bytes(content)
 
 
 def write_text(path: Path, content: str) -> None:

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import safetensors.torch
 import torch
-from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from crossfield.errors import InputError
-from crossfield.train.folder import write_bytes
+from crossfield.zoo import container
 
-VERSION = 1
+KIND = container.Kind("crossfield_restart", "a restart file", version=1)
 FREE = (  # keys that do not change what a step does
     "training.epochs",
     "training.minutes",
@@ -81,9 +78,8 @@ def save_restart(
     for name, parameter in parameters.items():
         for key, value in optimiser.state[parameter].items():
             tensors[f"optimiser.{key}.{name}"] = value
-    stored = {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
-    head = {"version": VERSION, "state": asdict(state), "config": config, "data": data}
-    write_bytes(path, safetensors.torch.save(stored, {"crossfield_restart": json.dumps(head)}))
+    head = {"state": asdict(state), "config": config, "data": data}
+    container.write(path, KIND, tensors, head)
 
 
 def load_restart(path: Path) -> Restart:
@@ -92,17 +88,7 @@ def load_restart(path: Path) -> Restart:
     Raises:
         InputError: not a restart file, or damaged.
     """
-    try:
-        with safe_open(path, framework="pt") as file:
-            text = (file.metadata() or {}).get("crossfield_restart")
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
-    except (OSError, SafetensorError) as error:
-        raise InputError(f"cannot be read as a restart file ({error})", file=path) from error
-    if text is None:
-        raise InputError("is not a restart file of a training run", file=path)
-    head = json.loads(text)
-    if head.get("version") != VERSION:
-        raise InputError(f"is a restart file of version {head.get('version')}, not {VERSION}", file=path)
+    head, tensors = container.read(path, KIND)
     return Restart(RunState(**head["state"]), head["config"], head["data"], tensors)
 
 
