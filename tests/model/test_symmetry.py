@@ -156,4 +156,4 @@ def test_one_atom_cell_with_hundreds_of_images():
     a, b = evaluate(model, one), evaluate(model, many)
     check(a, b, repeat=4)
     assert float(a.forces.abs().max()) < 1e-10
-    assert float(a.stress.abs().max()) > 1e-3
+    assert float(a.stress.abs().max()) > 1e-4  # the images are felt
