@@ -14,7 +14,7 @@ class HeadFigures:
     head: str
     frames: int
     energy_mae: float  # eV/atom
-    energy_fraction: float  # of the standard deviation of the test energies per atom after E0 and mean
+    energy_fraction: float  # of the standard deviation of the head's energies per atom after E0
     forces_mae: float  # eV/Å, per component
     forces_fraction: float  # of the mean absolute force component
 
@@ -22,19 +22,19 @@ class HeadFigures:
 def head_figures(result: TrainingResult) -> list[HeadFigures]:
     """Figures of every head with test frames.
 
-    The spread of energies is the RMSE of E0 plus the mean of the training set; the mean force is the MAE of
-    predicting none: both are the baseline of the run.
+    The spread of energies is that of the training frames: the test holds too few systems to have one of its
+    own. The mean force is that of the test frames.
     """
     figures = []
     for errors in result.metrics["test"].heads:
         baseline = result.baseline[errors.head]
-        if errors.energy and errors.forces and baseline.energy and baseline.forces:
+        if errors.energy and errors.forces and baseline.forces:
             figures.append(
                 HeadFigures(
                     head=errors.head,
                     frames=errors.frames,
                     energy_mae=errors.energy.mae,
-                    energy_fraction=errors.energy.mae / baseline.energy.rmse,
+                    energy_fraction=errors.energy.mae / result.spread[errors.head]["energy"],
                     forces_mae=errors.forces.mae,
                     forces_fraction=errors.forces.mae / baseline.forces.mae,
                 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,6 +37,7 @@ class TrainingResult:
     metrics: dict[str, Metrics]  # by split; empty if interrupted
     test_set: GraphDataset  # what the test errors refer to
     baseline: dict[str, HeadErrors]  # by head, on the test frames (validation if there are none)
+    spread: Mapping[str, Mapping[str, float]]  # of the training labels, by head and property
     score: float | None  # of the best weights, on the validation frames of all heads
     step: int  # steps done
     best_step: int | None
@@ -173,6 +174,7 @@ def _finish(trainer: Trainer, stopped: Stopped, console: Console) -> TrainingRes
         metrics=metrics,
         test_set=setup.test,
         baseline=baseline,
+        spread=setup.score.spread,
         score=state.best_score,
         step=state.step,
         best_step=state.best_step,

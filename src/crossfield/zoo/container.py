@@ -1,8 +1,8 @@
 """Tensors and a JSON document in one safetensors file, with checksums of both.
 
 The metadata of the file has two entries. The first is named by the kind of file and holds the JSON text of
-the document, with `format_version` and `sha256`, the SHA-256 of the tensors (names, types, shapes and bytes, in
-the order of the names). The second, "sha256", is the SHA-256 of that text. One wrong bit in a weight or a
+the document, with `format_version` and `sha256`, the SHA-256 of the tensors (names, types, shapes and bytes,
+in the order of the names). The second, "sha256", is the SHA-256 of that text. One wrong bit in a weight or a
 reference energy would give other energies without a word.
 """
 
