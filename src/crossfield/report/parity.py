@@ -74,6 +74,7 @@ def _panel(axis, pairs: NDArray[np.float64], title: str, factor: float, unit: st
         mae = factor * np.abs(pairs[:, 1] - pairs[:, 0]).mean()
         axis.text(0.04, 0.96, f"MAE {mae:.0f} {unit}", transform=axis.transAxes, va="top", fontsize=8)
     axis.tick_params(labelsize=7)
+    axis.locator_params(nbins=5)
 
 
 def _labelled(pairs: NDArray[np.float64]) -> NDArray[np.float64]:
