@@ -20,10 +20,12 @@ _HOMES = {
 }
 
 
-def __getattr__(name: str) -> Any:
-    # torch takes a second to import; `crossfield --help` does not need it
-    if name in _HOMES:
-        from importlib import import_module
+if not TYPE_CHECKING:  # a type checker that saw this would take any misspelt name for known
 
-        return getattr(import_module(_HOMES[name]), name)
-    raise AttributeError(f"module 'crossfield' has no attribute {name!r}")
+    def __getattr__(name: str) -> Any:
+        # torch takes a second to import; `crossfield --help` does not need it
+        if name in _HOMES:
+            from importlib import import_module
+
+            return getattr(import_module(_HOMES[name]), name)
+        raise AttributeError(f"module 'crossfield' has no attribute {name!r}")

@@ -8,7 +8,7 @@ import torch
 
 from crossfield.data.batch import GraphDataset
 from crossfield.data.frame import Weights
-from crossfield.data.statistics import rms_force, summary
+from crossfield.data.statistics import rms_force
 from crossfield.errors import InputError
 from tests.data.frames import frame
 
@@ -73,14 +73,3 @@ def test_rms_force_counts_components_that_exist() -> None:
         rms_force([FRAMES[2]])
     with pytest.raises(InputError, match="all forces are zero"):
         rms_force([replace(FRAMES[1], forces=np.zeros((2, 3)))])
-
-
-def test_summary_counts_what_there_is() -> None:
-    found = summary(FRAMES)
-    assert (found.frames, found.atoms, found.groups, found.elements) == (3, 6, 1, (1, 6, 8))
-    assert (found.with_energy, found.with_forces, found.with_stress) == (2, 2, 1)
-    sizes = np.linalg.norm(np.concatenate([FRAMES[0].forces, FRAMES[1].forces]), axis=1)
-    assert found.mean_force == pytest.approx(sizes.mean())
-    assert found.energy_spread == pytest.approx(0.0)  # both are -1 eV per atom
-    assert summary(FRAMES, {1: 0.0, 6: -1.0, 8: 0.0}).energy_spread == pytest.approx(0.5)
-    assert np.isnan(summary([FRAMES[1]]).energy_spread)

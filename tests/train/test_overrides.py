@@ -96,6 +96,10 @@ def test_overrides_are_yaml_and_win(short: Path) -> None:
         ("output", ["'output'", "key=value"]),
         ("training.epochs.x=1", ["training.epochs is a value", "'x'"]),
         ("training.epochs=[1", ["training.epochs", "not valid YAML"]),
+        ("model.cutoff=.inf", ["model.cutoff", "finite"]),
+        ("heads.crystals.shift=.nan", ["heads.crystals.shift", "finite"]),
+        ("loss={energy: 0, forces: 0, stress: 0}", ["loss", "nothing would be learnt"]),
+        ("loss={late: {energy: 0, forces: 0, stress: 0}}", ["loss", "nothing would be learnt"]),
     ],
 )
 def test_wrong_override_is_one_line_that_names_the_key(short: Path, override: str, words: list[str]) -> None:

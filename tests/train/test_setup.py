@@ -108,6 +108,10 @@ def test_theories_are_never_guessed(configure: Configure) -> None:
         prepare(configure("heads.clusters.theory=mors"))
     with pytest.raises(InputError, match=r"unknown theory 'pbe_gpw'; did you mean 'pbe_gpaw'"):
         find_theory("pbe_gpw", configure())
+    with pytest.raises(
+        InputError, match=r"unknown theory 'zzz' .*pbe_gpaw.*under `theories:` are emt, morse"
+    ):
+        find_theory("zzz", configure())
 
 
 def test_initial_weights_follow_the_seed(configure: Configure) -> None:
@@ -135,6 +139,17 @@ def test_scale_without_forces(configure: Configure, data_folder: Path) -> None:
     setup = prepare(configure(heads=heads_of(data_folder, data=source)))
     assert setup.heads[0].head.scale == 1.0
     assert np.isnan(setup.train.batch([0]).labels.forces.numpy()).all()
+
+
+def test_nothing_to_validate_for_plateau(configure: Configure) -> None:
+    with pytest.raises(InputError, match=r"schedule\.kind=plateau needs validation frames"):
+        prepare(configure("split.validation=0", "schedule.kind=plateau"))
+
+
+def test_charge_without_a_class_names_the_frame(configure: Configure) -> None:
+    words = r"metals\.xyz, frame \d+: head 'metals': charge must be between -1 and -1 .*, not 0; set model"
+    with pytest.raises(InputError, match=words):
+        prepare(configure("model.inputs.charge={classes: 1, offset: 1}"))
 
 
 def test_nothing_to_validate_for_early_stop(configure: Configure) -> None:

@@ -219,3 +219,23 @@ def test_no_device(configure: Configure, console: Console, monkeypatch: pytest.M
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(InputError, match=r"training\.device is cuda"):
         train(configure("training.device=cuda"), console=console)
+
+
+def test_frames_without_use_and_systems_on_both_sides_are_reported(
+    configure: Configure, data_folder: Path, tmp_path: Path, console: Console
+) -> None:
+    text = (data_folder / "metals.xyz").read_text()
+    mixed = tmp_path / "mixed.xyz"
+    mixed.write_text(f'{text.rstrip()}\n1\nenergy=nan pbc="F F F"\nCu 0 0 0\n')
+    metals = {
+        "theory": "emt",
+        "data": {"files": [str(mixed)], "bad_frames": "list"},
+        "test_data": str(data_folder / "metals.xyz"),
+    }
+    config = configure("training.epochs=1", heads={"metals": metals})
+    train(config, console=console)
+    listed = json.loads((config.folder / "rejected.json").read_text())
+    assert listed == {"metals": {str(mixed): {"14": "energy is not finite: 'nan'"}}}
+    said = console.file.getvalue()  # type: ignore[attr-defined]
+    assert "1 not used (first: energy is not finite: 'nan'), listed in rejected.json" in said
+    assert "test frames are of systems trained on" in said

@@ -27,7 +27,7 @@ def register(app: typer.Typer) -> None:
     @app.command(help=HELP, short_help="The whole story on real data, in minutes.")
     def demo(
         out: Annotated[Path, typer.Option("--out", help="Folder to write to.")] = Path("crossfield-demo"),
-        minutes: Annotated[float, typer.Option("--minutes", min=0.01, help="Time for training.")] = 4.0,
+        minutes: Annotated[float, typer.Option("--minutes", min=0.01, help="Time for training.")] = 4.5,
         overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier demo.")] = False,
     ) -> None:
         check_folder(out)

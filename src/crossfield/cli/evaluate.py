@@ -88,7 +88,7 @@ def register(app: typer.Typer) -> None:
         reading = read_source(source, chosen.theory)
         if not reading.frames:
             raise InputError("there are isolated atoms only, nothing to evaluate", file=files[0])
-        check_frames(reading.frames, chosen)
+        check_frames(reading.frames, potential)
         with progress("evaluating", len(reading.frames)) as done:
             metrics = _errors(potential, reading.frames, batch_size, done)
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from crossfield.data.frame import Frame
     from crossfield.data.read import Rejected
     from crossfield.data.source import Keys
-    from crossfield.theory import Head
+    from crossfield.model.potential import Potential
 
 
 def parse_keys(pairs: Sequence[str]) -> Keys:
@@ -45,18 +45,20 @@ def parse_keys(pairs: Sequence[str]) -> Keys:
         raise InputError(f"--key: {error.errors()[0]['msg'].removeprefix('Value error, ')}") from error
 
 
-def check_frames(frames: Iterable[Frame], head: Head) -> None:
-    """Check that a head has a reference energy for every atom.
+def check_frames(frames: Iterable[Frame], potential: Potential) -> None:
+    """Check that the head has a reference energy for every atom, and the model a class for charge and spin.
 
     Raises:
         InputError: naming the file and the frame.
     """
     from crossfield.theory import check_elements
 
+    head = potential.theory_head()
     covered = sorted(head.E0)
     for frame in frames:
         try:
             check_elements(frame.Z.tolist(), covered, f"head {head.name!r}")
+            potential.model.config.check_inputs(charge=frame.charge, spin=frame.spin)
         except InputError as error:
             raise InputError(error.message, file=frame.file, frame=frame.index) from error
 

@@ -58,7 +58,7 @@ def main() -> NoReturn:
     """Run the command; whatever is wrong with its input is one line on standard error and exit code 2."""
     for stream in (sys.stdout, sys.stderr):
         # a file name may hold bytes that are no text
-        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # TextIO has none, files do
     try:
         sys.exit(app(prog_name="crossfield", standalone_mode=False))
     except InputError as error:

@@ -84,7 +84,7 @@ def register(app: typer.Typer) -> None:
             reading = read_structures(
                 file, theory=chosen.theory, keys=keys, bad_frames="list" if skip_bad else "stop"
             )
-            check_frames(reading.frames, chosen)
+            check_frames(reading.frames, potential)
             show_rejected(console, reading.rejected)
             frames[target] += reading.frames
         with progress("predicting", sum(map(len, frames.values()))) as done:

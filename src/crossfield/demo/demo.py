@@ -114,16 +114,17 @@ def _parity(result: TrainingResult, out: Path, console: Console) -> None:
 
 
 def _relax_crystal(potential: Potential, out: Path, console: Console) -> None:
-    crystal = bulk("Si", "diamond", a=5.65)
-    crystal.positions[1] += [0.08, -0.05, 0.06]
+    crystal = bulk("MgO", "rocksalt", a=4.45)
+    crystal.positions[1] += [0.12, -0.06, 0.09]
     crystal.calc = Calculator(potential, head=CRYSTAL)
     before = float(np.linalg.norm(crystal.get_forces(), axis=1).max())
     done = relax(crystal, fmax=0.005, cell=True, steps=200)
-    a = (4.0 * done.atoms.get_volume()) ** (1 / 3)
+    lengths = done.atoms.cell.lengths() * np.sqrt(2.0)
     state = "converged" if done.converged else "NOT converged"
     console.print(
-        f"Si, diamond, stretched to a = 5.65 Å and distorted: {state} after {done.steps} steps, "
-        f"largest force {before:.2f} -> {done.max_force:.4f} eV/Å, a = {a:.3f} Å (PBE 5.47, experiment 5.43)",
+        f"MgO, stretched to a = 4.45 Å and distorted: {state} after {done.steps} steps, "
+        f"largest force {before:.2f} -> {done.max_force:.4f} eV/Å, a = {lengths.mean():.3f} Å "
+        "(PBE 4.26, experiment 4.21)",
         highlight=False,
     )
     done.atoms.write(out / "relaxed.xyz", format="extxyz")
@@ -162,7 +163,10 @@ def _compare_heads(potential: Potential, console: Console) -> None:
             f"{np.linalg.norm(result.forces, axis=1).max():.2f}",
         )
     console.print(table)
-    console.print("Each head answers in its own theory and zero of energy; the backbone is the same.")
+    console.print(
+        "Each head answers in its own theory and zero of energy; the backbone is the same. "
+        "The heads crystals and surfaces have never been shown a molecule."
+    )
 
 
 def _written(out: Path, result: TrainingResult) -> list[tuple[Path, str]]:

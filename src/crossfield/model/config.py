@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from crossfield.errors import InputError
+
 Positive = Annotated[int, Field(gt=0)]
 Input = Literal["charge", "spin"]  # numbers of a structure that a model can read
 
@@ -28,6 +30,16 @@ class InputConfig(BaseModel):
     offset: int = 0
     width: Positive = 32
     bias: bool = True
+
+    def check(self, name: str, value: float) -> None:
+        """Check that a number can be read.
+
+        Raises:
+            InputError: it has no class.
+        """
+        low, high = -self.offset, self.classes - 1 - self.offset
+        if self.kind == "class" and not low <= value <= high:
+            raise InputError(f"{name} must be between {low} and {high} for this model, not {value:g}")
 
 
 class ModelConfig(BaseModel):
@@ -62,7 +74,7 @@ class ModelConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     elements: tuple[Positive, ...]
-    cutoff: float = Field(6.0, gt=0)
+    cutoff: float = Field(6.0, gt=0, allow_inf_nan=False)
     channels: Positive = 128
     edge_channels: Positive | None = None
     edge_channels_first: bool = True
@@ -103,6 +115,16 @@ class ModelConfig(BaseModel):
         if isinstance(self.correlation, tuple):
             return self.correlation
         return (self.correlation,) * self.layers
+
+    def check_inputs(self, *, charge: float, spin: float) -> None:
+        """Check that the model can read the total charge (e) and the multiplicity of a structure.
+
+        Raises:
+            InputError: a number without a class.
+        """
+        values = {"charge": charge, "spin": spin}
+        for name, config in self.inputs.items():
+            config.check(name, values[name])
 
     def edge_channels_of(self, layer: int) -> int:
         """Channels that travel along the edges of a layer (from 0)."""

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from crossfield.errors import InputError
 from crossfield.model.config import Input, InputConfig
 
 
@@ -42,11 +41,9 @@ class InputEmbedding(nn.Module):
         for name, config in self.inputs.items():
             value = values[name]
             if config.kind == "class":
-                index = value.round().long() + config.offset
-                if bool(((index < 0) | (index >= config.classes)).any()):
-                    low, high = -config.offset, config.classes - 1 - config.offset
-                    raise InputError(f"{name} must be between {low} and {high} for this model")
-                parts.append(self.embedders[name](index))
+                for number in value.tolist():
+                    config.check(name, number)
+                parts.append(self.embedders[name](value.round().long() + config.offset))
             else:
                 parts.append(self.embedders[name](value.to(self.project.weight.dtype).unsqueeze(-1)))
         return nn.functional.silu(self.project(torch.cat(parts, dim=-1)))

@@ -140,7 +140,7 @@ class Model(nn.Module):
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
         """Follow to another device or precision, but keep reference energies in float64."""
-        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]  # torch's has no types
         for name, table in self._exact.items():
             setattr(self, name, table.to(self.device))
         return self

@@ -100,7 +100,8 @@ class Potential:
 
         Raises:
             InputError: unknown head, an element without a reference energy in this head, a charge or spin
-                that must be stated and is not, NaN positions, or atoms at the same place.
+                that must be stated and is not, or that the model cannot read, NaN positions, or atoms at
+                the same place.
         """
         if isinstance(structures, Atoms):
             structures = [structures]
@@ -119,6 +120,9 @@ class Potential:
         check_elements(atoms.numbers.tolist(), sorted(chosen.E0), f"head {chosen.name!r}")
         if not (np.isfinite(atoms.positions).all() and np.isfinite(atoms.cell.array).all()):
             raise InputError("positions or cell contain NaN or infinity")
+        charge = self._input("charge", atoms, chosen, chosen.theory.default_charge)
+        spin = self._input("spin", atoms, chosen, chosen.theory.default_spin)
+        self.model.config.check_inputs(charge=charge, spin=spin)
         return build_graph(
             atoms.numbers,
             atoms.positions,
@@ -126,8 +130,8 @@ class Potential:
             atoms.pbc,
             cutoff=self.cutoff,
             head=head_index(self.model.heads, chosen.name),
-            charge=self._input("charge", atoms, chosen, chosen.theory.default_charge),
-            spin=self._input("spin", atoms, chosen, chosen.theory.default_spin),
+            charge=charge,
+            spin=spin,
         )
 
     def _checked(self, atoms: Atoms, head: Head, index: int, total: int) -> Graph:

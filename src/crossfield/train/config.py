@@ -6,7 +6,15 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from ase.data import atomic_numbers, chemical_symbols
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_serializer, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    FiniteFloat,
+    field_serializer,
+    model_validator,
+)
 
 from crossfield.data.source import Source
 from crossfield.model.config import ModelConfig
@@ -115,7 +123,7 @@ class HeadConfig(Section):
     E0: ReferenceField = "auto"
     weight: Positive = 1.0
     scale: Literal["auto"] | Positive = "auto"
-    shift: Literal["auto"] | float = 0.0
+    shift: Literal["auto"] | FiniteFloat = 0.0
 
     @field_serializer("E0")
     def _symbols(self, value: str | dict[int, float]) -> str | dict[str, float]:
@@ -198,6 +206,13 @@ class LossConfig(Section):
     stress: NotNegative = 1.0
     delta: Positive = 0.01
     late: LateWeights | None = None
+
+    @model_validator(mode="after")
+    def _something_counts(self) -> LossConfig:
+        for part in (self, self.at(1.0)):
+            if not (part.energy or part.forces or part.stress):
+                raise ValueError("energy, forces and stress all have weight 0, nothing would be learnt")
+        return self
 
     def at(self, progress: float) -> LossConfig:
         """The loss at this progress, from 0 to 1."""

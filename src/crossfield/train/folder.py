@@ -28,11 +28,13 @@ class RunFolder:
         self.restart = path / "restart.safetensors"
         self.errors = path / "errors.json"
         self.splits = path / "splits.json"
+        self.rejected = path / "rejected.json"
 
     @property
     def files(self) -> list[Path]:
         """Those that exist."""
-        known = (self.config, self.log, self.best, self.last, self.restart, self.errors, self.splits)
+        weights = (self.best, self.last, self.restart)
+        known = (self.config, self.log, *weights, self.errors, self.splits, self.rejected)
         return [file for file in known if file.exists()]
 
     def check(self, *, resume: bool, overwrite: bool) -> None:

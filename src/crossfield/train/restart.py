@@ -14,7 +14,7 @@ from crossfield.errors import InputError
 from crossfield.zoo import container
 
 KIND = container.Kind("crossfield_restart", "a restart file", version=1)
-FREE = (  # keys that do not change what a step does
+FREE = (  # keys that may change when a run goes on; schedules then end where the new length does
     "training.epochs",
     "training.minutes",
     "training.checkpoint_minutes",

@@ -21,7 +21,7 @@ from crossfield.train.folder import RunFolder, to_json, write_text
 from crossfield.train.interrupt import StopSignal
 from crossfield.train.metrics import HeadErrors, Metrics, baseline_metrics, evaluate_dataset
 from crossfield.train.progress import Reporter, duration
-from crossfield.train.setup import SPLITS, Setup, prepare
+from crossfield.train.setup import SPLITS, HeadData, Setup, prepare
 from crossfield.train.table import error_table
 from crossfield.train.trainer import Stopped, Trainer
 from crossfield.zoo import checkpoint
@@ -83,6 +83,8 @@ def train(
             folder.clear()
             folder.write_config(config)
             write_text(folder.splits, to_json(setup.splits(), indent=1))
+            if any(h.rejected for h in setup.heads):
+                write_text(folder.rejected, to_json(setup.rejected(), indent=1))
             trainer.begin()
         with StopSignal() as stop, Reporter(console, trainer.progress) as reporter:
             _introduce(setup, trainer, reporter)
@@ -107,6 +109,7 @@ def _settings(config: TrainingConfig, device: torch.device) -> Iterator[None]:
     threads = torch.get_num_threads()
     before = torch.are_deterministic_algorithms_enabled()
     warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
+    # torch makes this attribute when it runs, type checkers do not see it
     fill = deterministic.fill_uninitialized_memory  # type: ignore[attr-defined]
     if config.threads is not None:
         torch.set_num_threads(config.threads)
@@ -123,15 +126,28 @@ def _settings(config: TrainingConfig, device: torch.device) -> Iterator[None]:
         deterministic.fill_uninitialized_memory = fill  # type: ignore[attr-defined]
 
 
+def _on_both_sides(h: HeadData) -> int:
+    """Number of validation and test frames whose system is trained on; files named for them may have such."""
+    trained = {frame.group for frame in h.frames.train}
+    return sum(frame.group in trained for frame in (*h.frames.validation, *h.frames.test))
+
+
 def _introduce(setup: Setup, trainer: Trainer, reporter: Reporter) -> None:
     for h in setup.heads:
         counts = ", ".join(f"{len(getattr(h.frames, name))} {name}" for name in SPLITS)
         counts += f", {len(h.isolated)} isolated atoms" if h.isolated else ""
-        aside = f"; {len(h.rejected)} not used (first: {h.rejected[0].reason})" if h.rejected else ""
+        aside = ""
+        if h.rejected:
+            first, file = h.rejected[0].reason, trainer.folder.rejected.name
+            aside = f"; {len(h.rejected)} not used (first: {first}), listed in {file}"
         scale = f"scale {h.head.scale:.3g} eV"
         reporter.say(f"head {h.head.name} ({h.head.theory.name}): {counts}{aside}; {scale}")
         if h.reference.conditioning:
             reporter.say(f"warning: head {h.head.name}: {h.reference.conditioning}")
+        if common := _on_both_sides(h):
+            reporter.say(
+                f"warning: head {h.head.name}: {common} validation and test frames are of systems trained on"
+            )
         if len(setup.validation) and not h.frames.validation:
             reporter.say(f"warning: head {h.head.name} has no validation frames and no say in the score")
     again = f", resumed at step {trainer.state.step}" if trainer.state.step else ""

@@ -18,6 +18,7 @@ from crossfield.data.reference import ReferenceEnergies, per_atom, reference_ene
 from crossfield.data.split import Split, split_frames
 from crossfield.data.statistics import rms_force
 from crossfield.errors import InputError, nearest
+from crossfield.model.config import ModelConfig
 from crossfield.model.model import Model
 from crossfield.theory import Head, Theory, check_elements, get_theory
 from crossfield.train.config import Config, HeadConfig, SplitConfig
@@ -74,6 +75,14 @@ class Setup:
         """Frame numbers by head, split and file."""
         return {h.head.name: {name: _by_file(getattr(h.frames, name)) for name in SPLITS} for h in self.heads}
 
+    def rejected(self) -> dict[str, dict[str, dict[str, str]]]:
+        """Reasons why frames are not used, by head, file and frame number."""
+        found: dict[str, dict[str, dict[str, str]]] = {h.head.name: {} for h in self.heads}
+        for h in self.heads:
+            for file, index, reason in h.rejected:
+                found[h.head.name].setdefault(file, {})[str(index)] = reason
+        return found
+
 
 def prepare(config: Config) -> Setup:
     """Read the data, split them, find reference energies and scales, and build the model.
@@ -84,12 +93,12 @@ def prepare(config: Config) -> Setup:
     heads = tuple(_named_head(name, head, config) for name, head in config.heads.items())
     elements = tuple(sorted({Z for h in heads for Z in h.head.E0}))
     model_config = config.model_for(elements)
+    _check_inputs(heads, model_config)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.training.seed)
         model = Model(model_config, [h.head for h in heads])
     model = model.to(torch.float64 if config.training.precision == "64-true" else torch.float32)
-    if config.training.early_stop is not None and not any(h.frames.validation for h in heads):
-        raise InputError("training.early_stop needs validation frames, and there are none")
+    _check_validation(heads, config)
     return Setup(
         heads=heads,
         model=model,
@@ -100,6 +109,16 @@ def prepare(config: Config) -> Setup:
     )
 
 
+def _check_validation(heads: Sequence[HeadData], config: Config) -> None:
+    """Check that what follows validation scores has some to follow."""
+    if any(h.frames.validation for h in heads):
+        return
+    if config.training.early_stop is not None:
+        raise InputError("training.early_stop needs validation frames, and there are none")
+    if config.schedule.kind == "plateau":
+        raise InputError("schedule.kind=plateau needs validation frames, and there are none")
+
+
 def find_theory(name: str, config: Config) -> Theory:
     """The theory of this name: described in the configuration, or known.
 
@@ -108,9 +127,28 @@ def find_theory(name: str, config: Config) -> Theory:
     """
     if name in config.theories:
         return Theory(name=name, **config.theories[name].model_dump())
-    if close := nearest(name, list(config.theories)):
+    own = list(config.theories)
+    if close := nearest(name, own):
         raise InputError(f"unknown theory {name!r}{close}")
-    return get_theory(name)
+    try:
+        return get_theory(name)
+    except InputError as error:
+        described = f"; described under `theories:` are {', '.join(own)}" if own else ""
+        raise InputError(error.message + described) from error
+
+
+def _check_inputs(heads: Sequence[HeadData], model: ModelConfig) -> None:
+    """Check that the model can read charge and spin of every frame, before the run begins."""
+    for h in heads:
+        for frame in (*h.frames.train, *h.frames.validation, *h.frames.test, *h.isolated):
+            try:
+                model.check_inputs(charge=frame.charge, spin=frame.spin)
+            except InputError as error:
+                raise InputError(
+                    f"head {h.head.name!r}: {error.message}; set model.inputs",
+                    file=frame.file,
+                    frame=frame.index,
+                ) from error
 
 
 def _named_head(name: str, config: HeadConfig, run: Config) -> HeadData:
