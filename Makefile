@@ -9,8 +9,8 @@ SHELL := /bin/bash
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 
-# PyTorch goes in first and by version: left to the resolver, a plain `torch` may bring gigabytes of CUDA
-# libraries, or a release newer than the one checked here. Anything that pip accepts can be given instead:
+# PyTorch goes in first and by version, so that nothing else draws a newer one. Which build that is depends on the
+# index: on Linux, PyPI itself has the one with gigabytes of CUDA. For the small one, say where it is:
 #   make test TORCH="torch==2.13.0 --index-url https://download.pytorch.org/whl/cpu"
 TORCH ?= torch==2.13.0
 
@@ -33,7 +33,7 @@ export PYTHONNOUSERSITE := 1
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: $(VENV)/.installed ## train a small multi-head model, replay, and report, in a few minutes
+demo: $(VENV)/.installed ## train one model on four theories and use it, in six minutes
 	$(BIN)/crossfield demo
 
 test: $(VENV)/.installed-dev ## run the tests and measure their coverage

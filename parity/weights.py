@@ -153,8 +153,8 @@ def copy_linear(weights: Tensor, linear: Linear) -> None:
 
 def copy_interaction(source: Source, prefix: str, block: Interaction, basis: ChangeOfBasis) -> None:
     """One interaction block."""
-    assign(block.source, source.take(prefix + "source_embedding.weight"))
-    assign(block.target, source.take(prefix + "target_embedding.weight"))
+    assign(block.sender_embedding, source.take(prefix + "source_embedding.weight"))
+    assign(block.receiver_embedding, source.take(prefix + "target_embedding.weight"))
     copy_linear(source.take(prefix + "linear_up.weight"), block.linear_up)
     copy_linear(source.take(prefix + "linear_res.weight"), block.linear_res)
     copy_linear(source.take(prefix + "skip_tp.weight"), block.linear_skip)

@@ -105,6 +105,6 @@ def small_model(seed: int = 0, dtype: torch.dtype = torch.float64, **changes: ob
         for interaction in model.interactions:
             interaction.alpha.fill_(2.0)  # neighbours count: at the initial 20 they hardly would
             interaction.beta.fill_(0.7)
-            interaction.source.normal_()
-            interaction.target.normal_()
+            interaction.sender_embedding.normal_()
+            interaction.receiver_embedding.normal_()
     return model.to(dtype)

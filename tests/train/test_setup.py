@@ -184,3 +184,9 @@ def test_shift_auto_is_the_mean_after_E0(configure: Configure) -> None:
     (head, _) = prepare(configure("heads.metals.shift=auto")).heads
     mean = np.mean([per_atom(f, head.head.E0) for f in head.frames.train])
     assert head.head.shift == pytest.approx(mean, rel=1e-12)
+
+
+def test_known_theories_are_not_described_anew(configure: Configure) -> None:
+    theories = {"emt": {}, "morse": {}, "pbe_gpaw": {"method": "something else"}}
+    with pytest.raises(InputError, match=r"theories\.pbe_gpaw: this is a known theory"):
+        prepare(configure(theories=theories))

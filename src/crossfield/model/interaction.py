@@ -50,8 +50,8 @@ class Interaction(nn.Module):
         )
 
         elements, n = len(config.elements), config.radial_basis
-        self.source = nn.Parameter(torch.empty(elements, config.channels).uniform_(-1e-3, 1e-3))
-        self.target = nn.Parameter(torch.empty(elements, config.channels).uniform_(-1e-3, 1e-3))
+        self.sender_embedding = nn.Parameter(torch.empty(elements, config.channels).uniform_(-1e-3, 1e-3))
+        self.receiver_embedding = nn.Parameter(torch.empty(elements, config.channels).uniform_(-1e-3, 1e-3))
         self.linear_up = Linear(hidden_in, edge)
         self.linear_res = Linear(edge, gated)
         self.linear_skip = Linear(hidden_in, hidden_out)
@@ -66,8 +66,8 @@ class Interaction(nn.Module):
     def forward(self, h: list[Tensor], edges: EdgeGeometry) -> tuple[list[Tensor], list[Tensor]]:
         """Features h, per l (N, 2l+1, C), to (A, skip): A for all l up to l_max, skip for the output's l."""
         num_atoms = h[0].shape[0]
-        scale = self.source.shape[0] ** -0.5
-        a_s, a_t = self.source * scale, self.target * scale
+        scale = self.sender_embedding.shape[0] ** -0.5
+        a_s, a_t = self.sender_embedding * scale, self.receiver_embedding * scale
         u = self.linear_up(h)
         res = self.linear_res(u)
         skip = self.linear_skip(h)

@@ -62,12 +62,12 @@ class RadialNetwork(nn.Module):
         self.linears = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(widths))
         self.norms = nn.ModuleList(nn.LayerNorm(width) for width in hidden)
 
-    def forward(self, basis: Tensor, source: Tensor, target: Tensor, s: Tensor, t: Tensor) -> Tensor:
+    def forward(self, basis: Tensor, sender: Tensor, receiver: Tensor, s: Tensor, t: Tensor) -> Tensor:
         """Evaluate on edges.
 
         Args:
             basis: (E, basis) radial functions.
-            source, target: (elements, embedding) embeddings of the sender's and the receiver's element.
+            sender, receiver: (elements, embedding) embeddings of the sender's and the receiver's element.
             s, t: (E,) element indices of sender and receiver.
 
         Returns:
@@ -75,9 +75,9 @@ class RadialNetwork(nn.Module):
         """
         first = self.linears[0]
         assert isinstance(first, nn.Linear)
-        W_basis, W_source, W_target = first.weight.split(self.split, dim=1)
+        W_basis, W_sender, W_receiver = first.weight.split(self.split, dim=1)
         x = nn.functional.linear(basis, W_basis, first.bias)
-        x = x + (source @ W_source.T).index_select(0, s) + (target @ W_target.T).index_select(0, t)
+        x = x + (sender @ W_sender.T).index_select(0, s) + (receiver @ W_receiver.T).index_select(0, t)
         for norm, linear in zip(self.norms, self.linears[1:], strict=True):
             x = linear(nn.functional.silu(norm(x)))
         return x

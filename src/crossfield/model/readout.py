@@ -26,7 +26,10 @@ class LinearReadout(nn.Module):
 
 
 class NonLinearReadout(nn.Module):
-    """Linear to `width` scalars per head, SiLU, only those of the active head, Linear to one per head."""
+    """Linear to `width` scalars per head, SiLU, only those of the active head, Linear to one per head.
+
+    Blocks of `weight_2` from one head to another never count; they are part of the published model's size.
+    """
 
     def __init__(self, channels: int, width: int, heads: int) -> None:
         super().__init__()

@@ -12,7 +12,7 @@ from ase.calculators.calculator import PropertyNotImplementedError, all_changes
 from ase.stress import full_3x3_to_voigt_6_stress
 
 from crossfield.model.potential import Potential
-from crossfield.zoo import load
+from crossfield.zoo import Backend, load
 
 
 class Calculator(AseCalculator):  # type: ignore[misc]  # ASE has no types
@@ -26,6 +26,7 @@ class Calculator(AseCalculator):  # type: ignore[misc]  # ASE has no types
         dtype: "float32" or "float64" when a path is given; None: as stored. Relaxations to tight forces and
             long NVE runs want "float64".
         device: where to evaluate when a path is given.
+        backend: as in `crossfield.load`, when a path is given.
 
     Raises:
         InputError: no such file or head.
@@ -40,10 +41,11 @@ class Calculator(AseCalculator):  # type: ignore[misc]  # ASE has no types
         *,
         dtype: str | None = None,
         device: str = "auto",
+        backend: Backend = "auto",
     ) -> None:
         super().__init__()
         if not isinstance(potential, Potential):
-            potential = load(potential, dtype=dtype, device=device)
+            potential = load(potential, dtype=dtype, device=device, backend=backend)
         self.potential = potential
         self.head = potential.theory_head(head).name
 

@@ -20,7 +20,7 @@ from crossfield.data.statistics import rms_force
 from crossfield.errors import InputError, nearest
 from crossfield.model.config import ModelConfig
 from crossfield.model.model import Model
-from crossfield.theory import Head, Theory, check_elements, get_theory
+from crossfield.theory import Head, Theory, check_elements, get_theory, known_theories
 from crossfield.train.config import Config, HeadConfig, SplitConfig
 from crossfield.train.metrics import Score, label_spread
 
@@ -123,8 +123,11 @@ def find_theory(name: str, config: Config) -> Theory:
     """The theory of this name: described in the configuration, or known.
 
     Raises:
-        InputError: there is none; the message lists those there are.
+        InputError: there is none (the message lists those there are), or a known one is described anew.
     """
+    known = sorted(set(config.theories) & set(known_theories()))
+    if known:
+        raise InputError(f"theories.{known[0]}: this is a known theory; give yours another name")
     if name in config.theories:
         return Theory(name=name, **config.theories[name].model_dump())
     own = list(config.theories)
