@@ -65,6 +65,17 @@ def test_stress_of_nine_or_six_numbers(tmp_path: Path, text: str) -> None:
     np.testing.assert_allclose(frame.stress, [[0.1, 0.2, 0.3], [0.2, 0.5, 0.6], [0.3, 0.6, 0.9]])
 
 
+def test_stress_is_left_out_for_some_elements(tmp_path: Path) -> None:
+    path = write_water(tmp_path / "a.xyz", f'{CELL} energy=-1 stress="0.1 0.2 0.3 0.4 0.5 0.6"')
+    for elements, left in (((), True), (("N",), True), (("N", "O"), False)):
+        (frame,) = read_source(Source(files=(path,), stress_not_for=elements), PLAIN).frames
+        assert (frame.stress is not None) == left
+        assert frame.energy == -1
+        assert frame.forces is not None
+    with pytest.raises(ValidationError, match="'Xx' is not an element"):
+        Source(files=(path,), stress_not_for=("Xx",))
+
+
 def test_virial_is_read_when_asked(tmp_path: Path) -> None:
     path = write_water(tmp_path / "a.xyz", f'{CELL} energy=-1 virial="729 0 0 0 0 0 0 0 0"')
     with pytest.raises(InputError, match=r"keys\.virial"):

@@ -219,6 +219,8 @@ def _frame(
     energy = _energy(info, keys)
     forces = _forces(structure, keys)
     stress = _stress(info, structure.cell, keys, declared="stress" in declared)
+    if not {chemical_symbols[z] for z in structure.Z}.isdisjoint(source.stress_not_for):
+        stress = None  # read and checked like any other, but not to be learnt
     if energy is None and (isolated or (forces is None and stress is None)):
         raise _Aside("an isolated atom without an energy" if isolated else NO_LABEL)
     frame = Frame(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
+from ase.data import chemical_symbols
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 
@@ -64,6 +65,8 @@ class Source(BaseModel):
         files: extended XYZ files, gzipped or not; one name or a list.
         keys: names under which the labels are stored.
         domain: domain of frames that do not state one.
+        stress_not_for: leave the stress out where one of these elements is present, as when the basis is too
+            small for them: stress then follows neither from the energies nor from anything else of use.
         bad_frames: "stop" at the first frame that cannot be used, or "list" such frames with the reason.
         check_units: compare the frames with each other to find mixed units. Off only for data that is
             known to be right and trips the check.
@@ -74,8 +77,17 @@ class Source(BaseModel):
     files: tuple[Path, ...] = Field(min_length=1)
     keys: Keys = Keys()
     domain: str | None = None
+    stress_not_for: tuple[str, ...] = ()
     bad_frames: Literal["stop", "list"] = "stop"
     check_units: bool = True
+
+    @field_validator("stress_not_for")
+    @classmethod
+    def _elements(cls, symbols: tuple[str, ...]) -> tuple[str, ...]:
+        unknown = [symbol for symbol in symbols if symbol not in chemical_symbols[1:]]
+        if unknown:
+            raise ValueError(f"{unknown[0]!r} is not an element")
+        return symbols
 
     @field_validator("files", mode="before")
     @classmethod
