@@ -126,3 +126,8 @@ def test_saving_does_not_change_the_model(tmp_path):
     checkpoint.save(tmp_path / "m.safetensors", model, {})
     found = [astuple(r)[1] for r in Potential(model, "head0").predict(list(structures().values()))]
     assert found == expected
+
+
+def test_a_folder_that_vanished_is_an_operating_system_error(tmp_path, tiny):
+    with pytest.raises(OSError, match=r"m\.safetensors cannot be written"):
+        checkpoint.save(tmp_path / "gone" / "m.safetensors", tiny, {})

@@ -36,7 +36,10 @@ def write(path: Path, kind: Kind, tensors: Mapping[str, Tensor], document: Mappi
     stored = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     text = json.dumps({"format_version": kind.version, **document, "sha256": _digest(stored)})
     with replacing(path) as temporary:
-        save_file(stored, temporary, metadata={kind.key: text, "sha256": sha256(text.encode())})
+        try:
+            save_file(stored, temporary, metadata={kind.key: text, "sha256": sha256(text.encode())})
+        except SafetensorError as error:
+            raise OSError(f"{path} cannot be written ({error})") from error
 
 
 def read(path: Path, kind: Kind) -> tuple[dict[str, Any], dict[str, Tensor]]:
