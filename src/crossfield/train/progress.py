@@ -19,7 +19,7 @@ class Reporter:
 
     Args:
         console: where to.
-        begin: progress (0 to 1) that was reached in earlier sessions.
+        begin: progress (0 to 1) that was reached before the run was resumed.
     """
 
     def __init__(self, console: Console, begin: float = 0.0) -> None:

@@ -32,7 +32,7 @@ class RunState:
     loss_sum: float = 0.0  # over the steps since then
     loss_steps: int = 0
     learning_rate: float = 0.0  # of the last step
-    seconds: float = 0.0  # of training, all sessions together
+    seconds: float = 0.0  # of training, that before a resume included
     best_score: float | None = None
     best_step: int | None = None
     waited: int = 0  # validations since the best one

@@ -41,7 +41,7 @@ class TrainingResult:
     score: float | None  # of the best weights, on the validation frames of all heads
     step: int  # steps done
     best_step: int | None
-    seconds: float  # of training, all sessions together
+    seconds: float  # of training, that before a resume included
     stopped: Stopped  # why
 
     @property
