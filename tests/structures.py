@@ -71,7 +71,7 @@ def heads(count: int = 2) -> list[Head]:
     return [
         Head(
             name=f"head{i}",
-            theory=Theory(name=f"theory{i}", method="test", default_charge=0, default_spin=1),
+            theory=Theory(name=f"theory{i}", method="test", charge="total charge", spin="2S+1"),
             E0={z: -3.0 * z - i for z in ELEMENTS},
             scale=1.5 + i,
             shift=0.1 * i,

@@ -106,7 +106,7 @@ def test_evaluates_once_and_again_after_each_change(potential):
 
 def test_two_structures_share_a_calculator(potential):
     a, b = structures()["radical"], structures()["radical"]
-    b.info["charge"] = 1
+    b.info.update(charge=1, spin=1)
     a.calc = b.calc = Calculator(potential, "head0")
     expected = [r.energy for r in potential.predict([a, b], head="head0")]
     for _ in range(2):

@@ -176,7 +176,10 @@ def _state(
     usual = default if default is not None else neutral if ignored else None
     if text is None:
         if usual is None:
-            raise InputError(f"theory {theory} needs the {long} and the frame does not state it")
+            raise InputError(
+                f"theory {theory} needs the {long} and the frame does not state it: write it into the "
+                "frames, or describe a theory of your own with a default under `theories:`"
+            )
         return usual
     value = whole(text, what)
     # else charged frames of a theory described by its name alone would all train as neutral singlets
@@ -186,16 +189,3 @@ def _state(
             f"describe the {what} of the theory, or set keys.{what} to null"
         )
     return value
-
-
-def check_parity(Z: NDArray[np.int64], charge: int, spin: int) -> None:
-    """Check that so many electrons can have this multiplicity.
-
-    Raises:
-        InputError: fewer than no electrons, more unpaired electrons than electrons, or the wrong parity.
-    """
-    electrons = int(Z.sum()) - charge
-    if electrons < 0:
-        raise InputError(f"charge {charge} is more than all {int(Z.sum())} electrons")
-    if spin - 1 > electrons or (spin - 1) % 2 != electrons % 2:
-        raise InputError(f"spin {spin} is impossible with {electrons} electrons (charge {charge})")

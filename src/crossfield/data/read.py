@@ -18,7 +18,7 @@ from crossfield.data.frame import Frame, Weights
 from crossfield.data.source import Keys, Source
 from crossfield.data.textfile import read_text
 from crossfield.errors import InputError
-from crossfield.theory import Theory
+from crossfield.theory import Theory, check_parity
 
 NO_LABEL = "no energy, forces or stress"
 
@@ -280,7 +280,7 @@ def _charge_and_spin(
     charge = labels.read_charge(charge_text, rules, isolated=isolated)
     spin = labels.read_spin(spin_text, rules, isolated=isolated)
     if rules.spin != "ignored" and (theory is not None or spin_text is not None):
-        labels.check_parity(Z, charge, spin)
+        check_parity(int(Z.sum()), charge, spin)
     return charge, spin
 
 

@@ -75,7 +75,7 @@ def split_frames(
     if len(rest) == 1 and wanted:
         raise InputError(
             f"all {len(frames)} frames are one group ({rest[0].name[:40]}): give groups (keys.group), "
-            "a validation file of its own, or split by frame"
+            "a validation file of its own, or split by frame (`split: {by: frame}`)"
         )
     if len(rest) <= len(wanted):
         raise InputError(

@@ -38,6 +38,7 @@ class InputConfig(BaseModel):
             InputError: it has no class.
         """
         low, high = -self.offset, self.classes - 1 - self.offset
+        low = max(low, 1) if name == "spin" else low
         if self.kind == "class" and not low <= value <= high:
             raise InputError(f"{name} must be between {low} and {high} for this model, not {value:g}")
 

@@ -15,7 +15,7 @@ from crossfield.errors import InputError
 from crossfield.graph import Graph, build_graph, collate
 from crossfield.model.derivatives import Prediction, evaluate
 from crossfield.model.model import Model
-from crossfield.theory import Head, check_elements, head_index
+from crossfield.theory import Head, check_elements, check_parity, head_index
 
 AUTO_BYTES = 1 << 30  # memory that one batch of `predict` may take, roughly
 
@@ -49,6 +49,12 @@ class Potential:
         self.head = self.heads[head_index(model.heads, head)] if head is not None else None
         if head is None and len(model.heads) == 1:
             self.head = self.heads[0]
+
+    def __repr__(self) -> str:
+        return (
+            f"Potential(heads={self.heads}, head={self.head!r}, elements={len(self.elements)}, "
+            f"cutoff={self.cutoff:g}, dtype={str(self.model.dtype)[6:]}, device='{self.model.device}')"
+        )
 
     @property
     def heads(self) -> list[str]:
@@ -123,6 +129,8 @@ class Potential:
         charge = self._input("charge", atoms, chosen, chosen.theory.default_charge)
         spin = self._input("spin", atoms, chosen, chosen.theory.default_spin)
         self.model.config.check_inputs(charge=charge, spin=spin)
+        if chosen.theory.spin != "ignored" and {"charge", "spin"} <= set(atoms.info) and not atoms.pbc.any():
+            check_parity(int(atoms.numbers.sum()), int(charge), int(spin))
         return build_graph(
             atoms.numbers,
             atoms.positions,
@@ -142,6 +150,12 @@ class Potential:
 
     def _input(self, name: Literal["charge", "spin"], atoms: Atoms, head: Head, default: int | None) -> float:
         value = atoms.info.get(name, default)
+        ignored = getattr(head.theory, name) == "ignored" and default is not None
+        if ignored and value != default and name in self.model.config.inputs:
+            raise InputError(
+                f"head {head.name!r} only knows structures of {name} {default} (theory {head.theory.name!r} "
+                f"ignores it), not {value!r}: ask another head, or remove info[{name!r}]"
+            )
         if value is None:
             if name not in self.model.config.inputs:
                 return float(name == "spin")  # never read by the model
