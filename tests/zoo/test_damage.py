@@ -264,3 +264,22 @@ def test_pickles_are_not_executed(tmp_path, name):
     torch.save({"model": Bomb(str(marker))}, path)
     assert "not a Crossfield checkpoint" in refusal(path)
     assert not marker.exists()
+
+
+def test_a_file_that_is_replaced_while_it_is_read(path, monkeypatch):
+    """The name may come to mean another file between its header and its tensors: that one is read then."""
+    document, tensors = container.read(path, checkpoint.KIND)
+    other = {name: tensor + 1 for name, tensor in tensors.items()}
+    open_file, calls = container.safe_open, []
+
+    def replaced_once(*args: object, **kwargs: object) -> object:
+        file = open_file(*args, **kwargs)
+        calls.append(1)
+        if len(calls) == 1:
+            container.write(path, checkpoint.KIND, other, document)
+        return file
+
+    monkeypatch.setattr(container, "safe_open", replaced_once)
+    _, found = container.read(path, checkpoint.KIND)
+    assert len(calls) == 2
+    assert all(torch.equal(found[name], other[name]) for name in other)

@@ -48,7 +48,11 @@ def read(path: Path, kind: Kind) -> tuple[dict[str, Any], dict[str, Tensor]]:
     Raises:
         InputError: not such a file, of another version, or damaged.
     """
-    document, tensors = _read(path, kind, tensors=True)
+    while True:
+        before = _identity(path)
+        document, tensors = _read(path, kind, tensors=True)
+        if _identity(path) == before:
+            break  # else a run replaced it meanwhile: the header is of the one, tensors are of the other
     if document.get("sha256") != _digest(tensors):
         raise InputError("the file is damaged (checksum)", file=path)
     return document, tensors
@@ -62,6 +66,15 @@ def read_document(path: Path, kind: Kind) -> dict[str, Any]:
 def sha256(data: bytes) -> str:
     """SHA-256 in hexadecimal digits."""
     return hashlib.sha256(data).hexdigest()
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Which file it is that has this name now."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None  # `_read` says what is wrong
+    return status.st_ino, status.st_mtime_ns
 
 
 def _read(path: Path, kind: Kind, *, tensors: bool) -> tuple[dict[str, Any], dict[str, Tensor]]:
