@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,9 @@ from numpy.typing import NDArray
 from crossfield.data.batch import GraphDataset
 from crossfield.files import replacing
 from crossfield.model import Model, evaluate
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 
 @dataclass(frozen=True)
@@ -64,7 +68,7 @@ def plot_parity(pairs: Mapping[str, Pairs], path: Path) -> None:
         figure.savefig(temporary, format="png", dpi=150)
 
 
-def _panel(axis, pairs: NDArray[np.float64], title: str, factor: float, unit: str, size: float) -> None:  # type: ignore[no-untyped-def]  # matplotlib
+def _panel(axis: Axes, pairs: NDArray[np.float64], title: str, factor: float, unit: str, size: float) -> None:
     axis.set_title(title, fontsize=9)
     axis.set_aspect("equal", adjustable="datalim")
     if len(pairs):

@@ -2,6 +2,15 @@
 
 from crossfield.theory.electrons import check_parity
 from crossfield.theory.head import Head, check_elements, head_index
-from crossfield.theory.theory import Theory, get_theory, known_theories
+from crossfield.theory.theory import Theory, TheoryDescription, get_theory, known_theories
 
-__all__ = ["Head", "Theory", "check_elements", "check_parity", "get_theory", "head_index", "known_theories"]
+__all__ = [
+    "Head",
+    "Theory",
+    "TheoryDescription",
+    "check_elements",
+    "check_parity",
+    "get_theory",
+    "head_index",
+    "known_theories",
+]

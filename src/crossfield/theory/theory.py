@@ -12,11 +12,10 @@ from pydantic import BaseModel, ConfigDict
 from crossfield.errors import InputError, nearest
 
 
-class Theory(BaseModel):
-    """A level of theory. A label without one is not training data.
+class TheoryDescription(BaseModel):
+    """What is known of a level of theory besides its name.
 
     Attributes:
-        name: short identifier, used in files and on the command line.
         method: functional or wave-function method.
         basis: basis set, pseudopotentials or setups, and cutoff.
         dispersion: dispersion correction contained in the labels, or "none".
@@ -30,7 +29,6 @@ class Theory(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: str
     method: str = ""
     basis: str = ""
     dispersion: str = "none"
@@ -40,6 +38,16 @@ class Theory(BaseModel):
     default_spin: int | None = 1
     reference: str = ""
     notes: str = ""
+
+
+class Theory(TheoryDescription):
+    """A level of theory. A label without one is not training data.
+
+    Attributes:
+        name: short identifier, used in files and on the command line.
+    """
+
+    name: str
 
 
 @cache

@@ -18,6 +18,7 @@ from pydantic import (
 
 from crossfield.data.source import Source
 from crossfield.model.config import ModelConfig
+from crossfield.theory import TheoryDescription
 
 EVERY_ELEMENT = tuple(range(1, 119))  # stands in `Config.model` until the data are read
 
@@ -128,32 +129,6 @@ class HeadConfig(Section):
     @field_serializer("E0")
     def _symbols(self, value: str | dict[int, float]) -> str | dict[str, float]:
         return value if isinstance(value, str) else {chemical_symbols[Z]: E for Z, E in value.items()}
-
-
-class TheoryConfig(Section):
-    """A level of theory of your own; the fields are those of `crossfield.theory.Theory`.
-
-    Attributes:
-        method: functional or wave-function method.
-        basis: basis set, pseudopotentials or setups, and cutoff.
-        dispersion: dispersion correction contained in the labels, or "none".
-        charge: what the total charge of a frame means, or "ignored".
-        spin: what the spin of a frame means, or "ignored".
-        default_charge: charge (e) of frames that do not state one; null: they must state it.
-        default_spin: multiplicity of frames that do not state one; null: they must state it.
-        reference: zero of energy, and where the method is described.
-        notes: known limits.
-    """
-
-    method: str = ""
-    basis: str = ""
-    dispersion: str = "none"
-    charge: str = "ignored"
-    spin: str = "ignored"
-    default_charge: int | None = 0
-    default_spin: int | None = 1
-    reference: str = ""
-    notes: str = ""
 
 
 class SamplingConfig(Section):
@@ -302,7 +277,7 @@ class Config(Section):
     """
 
     heads: dict[HeadName, HeadConfig] = Field(min_length=1)
-    theories: dict[str, TheoryConfig] = Field(default_factory=dict)
+    theories: dict[str, TheoryDescription] = Field(default_factory=dict)
     model: Annotated[ModelConfig, BeforeValidator(_without_elements)] = ModelConfig(elements=EVERY_ELEMENT)
     training: TrainingConfig = TrainingConfig()
     sampling: SamplingConfig = SamplingConfig()
