@@ -74,7 +74,7 @@ def _panel(axis: Axes, pairs: NDArray[np.float64], title: str, factor: float, un
     if len(pairs):
         ends = [pairs.min(), pairs.max()]
         axis.plot(ends, ends, color="0.6", linewidth=0.8, zorder=1)
-        axis.scatter(*pairs.T, s=size, alpha=0.45, color="#1f5fa8", linewidths=0, zorder=2)
+        axis.scatter(pairs[:, 0], pairs[:, 1], s=size, alpha=0.45, color="#1f5fa8", linewidths=0, zorder=2)
         mae = factor * np.abs(pairs[:, 1] - pairs[:, 0]).mean()
         axis.text(0.04, 0.96, f"MAE {mae:.0f} {unit}", transform=axis.transAxes, va="top", fontsize=8)
     axis.tick_params(labelsize=7)
