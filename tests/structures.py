@@ -9,6 +9,7 @@ from ase.build import bulk, fcc111, molecule
 
 from crossfield.graph import Graph, build_graph, collate
 from crossfield.model import InputConfig, Model, ModelConfig
+from crossfield.model.interaction import NonlinearInteraction
 from crossfield.theory import Head, Theory
 
 ELEMENTS = (1, 6, 7, 8, 13, 14, 17, 22, 29, 47)
@@ -103,6 +104,8 @@ def small_model(seed: int = 0, dtype: torch.dtype = torch.float64, **changes: ob
     model = Model(ModelConfig.model_validate(settings | changes), heads())
     with torch.no_grad():
         for interaction in model.interactions:
+            if not isinstance(interaction, NonlinearInteraction):
+                continue
             interaction.alpha.fill_(2.0)  # neighbours count: at the initial 20 they hardly would
             interaction.beta.fill_(0.7)
             interaction.sender_embedding.normal_()

@@ -106,6 +106,7 @@ def test_collate_keeps_every_structure_apart():
             head=batch.head[i : i + 1],
             charge=batch.charge[i : i + 1],
             spin=batch.spin[i : i + 1],
+            extra=batch.extra[i : i + 1],
         )
         check_equal(part, g)
         atom, edge = atoms.stop, edges.stop

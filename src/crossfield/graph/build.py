@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
@@ -20,6 +22,7 @@ def build_graph(
     head: int = 0,
     charge: float = 0.0,
     spin: float = 1.0,
+    extra: Sequence[float] = (),
 ) -> Graph:
     """Graph of one structure.
 
@@ -32,6 +35,7 @@ def build_graph(
         head: index of the head to answer.
         charge: total charge, e.
         spin: multiplicity 2S+1.
+        extra: further numbers that the model reads, in the order of its inputs.
 
     Raises:
         InputError: two atoms at the same place, or a cell without volume.
@@ -52,4 +56,5 @@ def build_graph(
         head=torch.tensor([head]),
         charge=torch.tensor([charge], dtype=torch.float64),
         spin=torch.tensor([spin], dtype=torch.float64),
+        extra=torch.tensor([tuple(extra)], dtype=torch.float64),
     )

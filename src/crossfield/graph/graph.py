@@ -29,6 +29,7 @@ class Graph:
     head: Tensor  # (S,) index of the head asked for, int64
     charge: Tensor  # (S,) total charge, e, float64
     spin: Tensor  # (S,) multiplicity 2S+1, float64
+    extra: Tensor  # (S, K) further numbers that the model reads, in the order of its inputs, float64
 
     @property
     def num_atoms(self) -> int:
@@ -91,4 +92,5 @@ def _empty() -> Graph:
         head=whole,
         charge=real,
         spin=real,
+        extra=real.reshape(0, 0),
     )

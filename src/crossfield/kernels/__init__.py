@@ -2,7 +2,8 @@
 
 from crossfield.kernels.contraction import SymmetricContraction
 from crossfield.kernels.convolution import Convolution
+from crossfield.kernels.grouped import grouped_matmul
 from crossfield.kernels.harmonics import SphericalHarmonics
 from crossfield.kernels.segment import segment_sum
 
-__all__ = ["Convolution", "SphericalHarmonics", "SymmetricContraction", "segment_sum"]
+__all__ = ["Convolution", "SphericalHarmonics", "SymmetricContraction", "grouped_matmul", "segment_sum"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -9,6 +11,8 @@ from torch import Tensor
 # they differ from the exact integrals in the fourth digit; weights were trained with them.
 SILU_SCALE = 1.6791767923989418
 SIGMOID_SCALE = 1.8467055342154763
+TANH_SCALE = 1.5937334472592695
+ABS_SCALE = 1.001110600838467
 
 
 def silu(x: Tensor) -> Tensor:
@@ -19,6 +23,29 @@ def silu(x: Tensor) -> Tensor:
 def sigmoid(x: Tensor) -> Tensor:
     """Logistic function with unit second moment."""
     return torch.sigmoid(x) * SIGMOID_SCALE
+
+
+def tanh(x: Tensor) -> Tensor:
+    """Hyperbolic tangent with unit second moment."""
+    return torch.tanh(x) * TANH_SCALE
+
+
+def absolute(x: Tensor) -> Tensor:
+    """Absolute value with unit second moment."""
+    return torch.abs(x) * ABS_SCALE
+
+
+def identity(x: Tensor) -> Tensor:
+    """The argument itself."""
+    return x
+
+
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "silu": silu,
+    "tanh": tanh,
+    "abs": absolute,
+    "none": identity,
+}
 
 
 def gate(x: list[Tensor], channels: int) -> list[Tensor]:

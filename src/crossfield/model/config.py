@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from math import isfinite
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -9,7 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from crossfield.errors import InputError
 
 Positive = Annotated[int, Field(gt=0)]
-Input = Literal["charge", "spin"]  # numbers of a structure that a model can read
+Block = Literal["nonlinear", "residual", "density_residual", "plain", "density"]
+InputName = Annotated[str, Field(pattern="^[A-Za-z][A-Za-z0-9_]*$")]
+KNOWN_INPUTS = ("charge", "spin")  # every structure has these; others are named by the model
 
 
 class InputConfig(BaseModel):
@@ -35,8 +39,10 @@ class InputConfig(BaseModel):
         """Check that a number can be read.
 
         Raises:
-            InputError: it has no class.
+            InputError: it is not finite, or has no class.
         """
+        if not isfinite(value) or (self.kind == "class" and value != round(value)):
+            raise InputError(f"{name} must be a {'whole' if self.kind == 'class' else 'finite'} number")
         low, high = -self.offset, self.classes - 1 - self.offset
         low = max(low, 1) if name == "spin" else low
         if self.kind == "class" and not low <= value <= high:
@@ -56,19 +62,29 @@ class ModelConfig(BaseModel):
         l_max: highest l of the spherical harmonics and of the messages.
         correlation: degree of the symmetric product (body order minus one), for all layers or per layer.
         layers: number of interactions.
-        radial_basis: number of Bessel functions.
+        interaction: how an atom learns from its neighbours. "nonlinear" is that of MACE-MH-1, without
+            weights that depend on the element. Of the older ones, "residual" and "density_residual" carry
+            the features of an atom past the message by weights of its element, "plain" and "density" do
+            not; the sum over neighbours is divided by their average number or by a learnt density.
+        first_interaction: that of the first layer; None: the same.
+        average_neighbours: average number of neighbours, by which "plain" and "residual" divide.
+        radial_functions: kind of the radial basis.
+        radial_basis: number of its functions.
         radial_network: hidden widths of the radial network.
-        density_width: hidden width of the density network.
+        density_width: hidden width of the density network of "nonlinear".
         cutoff_power: p of the polynomial cutoff.
         cutoff_on: what the cutoff multiplies: the radial "weights", or the radial "basis". With "basis"
             the biases of the network survive at the cutoff and the energy is not continuous there; it is
             for models that were trained so.
-        transform: distance transform in front of the Bessel functions.
+        transform: distance transform in front of the radial functions.
         pair: short-range pair repulsion.
         product_per_element: whether the product has weights of its own for each element.
+        readout: the last readout: one hidden layer ("nonlinear"), or two of them with biases ("bias").
+        readout_activation: its non-linearity.
         readout_width: hidden width of the last readout, per head.
         last_readout_only: whether only the last layer is read out.
-        inputs: numbers per structure that the model reads, by name: "charge", "spin".
+        inputs: numbers per structure that the model reads, by name: "charge", "spin", or any other, which
+            is then read from `info` of the structure.
         embedding_readout: whether the embedding, inputs included, contributes an energy per head.
     """
 
@@ -83,17 +99,23 @@ class ModelConfig(BaseModel):
     l_max: int = Field(3, ge=0, le=6)
     correlation: Annotated[int, Field(ge=1, le=4)] | tuple[Annotated[int, Field(ge=1, le=4)], ...] = 3
     layers: Positive = 2
+    interaction: Block = "nonlinear"
+    first_interaction: Block | None = None
+    average_neighbours: float | None = Field(None, gt=0, allow_inf_nan=False)
+    radial_functions: Literal["bessel", "gaussian", "chebyshev"] = "bessel"
     radial_basis: Positive = 10
     radial_network: tuple[Positive, ...] = (64, 64, 64)
     density_width: Positive = 64
     cutoff_power: Positive = 5
     cutoff_on: Literal["weights", "basis"] = "weights"
-    transform: Literal["agnesi", "none"] = "agnesi"
+    transform: Literal["agnesi", "soft", "none"] = "agnesi"
     pair: Literal["zbl", "none"] = "zbl"
     product_per_element: bool = False
+    readout: Literal["nonlinear", "bias"] = "nonlinear"
+    readout_activation: Literal["silu", "tanh", "abs", "none"] = "silu"
     readout_width: Positive = 16
     last_readout_only: bool = False
-    inputs: dict[Input, InputConfig] = Field(default_factory=dict)
+    inputs: dict[InputName, InputConfig] = Field(default_factory=dict)
     embedding_readout: bool = False
 
     @model_validator(mode="after")
@@ -108,6 +130,10 @@ class ModelConfig(BaseModel):
             raise ValueError(f"correlation needs one value, or one for each of {self.layers} layers")
         if self.embedding_readout and not self.inputs:
             raise ValueError("embedding_readout needs at least one entry in inputs")
+        if self.radial_functions == "gaussian" and self.radial_basis == 1:
+            raise ValueError("one Gaussian has no width; radial_basis must be at least 2")
+        if self.average_neighbours is None and {"plain", "residual"} & set(self.blocks):
+            raise ValueError('interactions "plain" and "residual" need average_neighbours')
         return self
 
     @property
@@ -117,14 +143,31 @@ class ModelConfig(BaseModel):
             return self.correlation
         return (self.correlation,) * self.layers
 
-    def check_inputs(self, *, charge: float, spin: float) -> None:
-        """Check that the model can read the total charge (e) and the multiplicity of a structure.
+    @property
+    def blocks(self) -> tuple[Block, ...]:
+        """Kind of the interaction, layer by layer."""
+        return (self.first_interaction or self.interaction, *(self.interaction,) * (self.layers - 1))
+
+    @property
+    def extra_inputs(self) -> tuple[str, ...]:
+        """Names of the inputs besides charge and spin."""
+        return tuple(name for name in self.inputs if name not in KNOWN_INPUTS)
+
+    def check_inputs(self, *, charge: float, spin: float, extra: Mapping[str, float] | None = None) -> None:
+        """Check that the model can read the numbers of a structure.
+
+        Args:
+            charge: total charge, e.
+            spin: multiplicity 2S+1.
+            extra: further inputs by name.
 
         Raises:
-            InputError: a number without a class.
+            InputError: an input that is missing, is not finite, or has no class.
         """
-        values = {"charge": charge, "spin": spin}
+        values = {"charge": charge, "spin": spin} | dict(extra or {})
         for name, config in self.inputs.items():
+            if name not in values:
+                raise InputError(f"this model reads {name!r} of every structure, which is missing")
             config.check(name, values[name])
 
     def edge_channels_of(self, layer: int) -> int:

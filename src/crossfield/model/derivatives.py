@@ -38,14 +38,14 @@ def evaluate(
     """
     if not (forces or stress):
         with torch.set_grad_enabled(training):
-            energies = model(graph, graph.vectors())
+            energies = model(graph, graph.vectors()).energies
         return Prediction(_per_structure(energies, graph), energies, None, None)
 
     with torch.enable_grad():
         r = graph.vectors()
         if not (training and r.requires_grad):
             r = r.detach().requires_grad_()
-        energies = model(graph, r)
+        energies = model(graph, r).energies
         (g,) = torch.autograd.grad(energies.sum(), r, create_graph=training)  # (E, 3) eV/Å
     if not training:
         energies, r = energies.detach(), r.detach()

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from crossfield.model.config import Input, InputConfig
+from crossfield.errors import InputError
+from crossfield.model.config import InputConfig
 
 
 class ElementEmbedding(nn.Module):
@@ -23,15 +24,22 @@ class ElementEmbedding(nn.Module):
 
 
 class InputEmbedding(nn.Module):
-    """Embed each input of the structure (charge, spin), join them, Linear without bias, SiLU."""
+    """Embed each input of the structure (charge, spin, ...), join them, Linear without bias, SiLU.
 
-    def __init__(self, inputs: Mapping[Input, InputConfig], channels: int) -> None:
+    Raises:
+        InputError: an input whose name torch cannot give to a module.
+    """
+
+    def __init__(self, inputs: Mapping[str, InputConfig], channels: int) -> None:
         super().__init__()
+        for name in inputs:
+            if hasattr(nn.ModuleDict, name):
+                raise InputError(f"an input cannot be called {name!r}")
         self.inputs = dict(inputs)
         self.embedders = nn.ModuleDict({name: _embedder(config) for name, config in inputs.items()})
         self.project = nn.Linear(sum(config.width for config in inputs.values()), channels, bias=False)
 
-    def forward(self, values: Mapping[Input, Tensor]) -> Tensor:
+    def forward(self, values: Mapping[str, Tensor]) -> Tensor:
         """Values (S,) by name, as `ModelConfig.check_inputs` allows them, to (S, channels)."""
         parts = []
         for name, config in self.inputs.items():

@@ -1,33 +1,20 @@
-"""One round of messages: what an atom learns from its neighbours."""
+"""One round of messages: what an atom learns from its neighbours. Here, without weights of elements."""
 
 from __future__ import annotations
-
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from crossfield.algebra import Irreps, coupling_paths
+from crossfield.algebra import Irreps
 from crossfield.kernels import Convolution, segment_sum
 from crossfield.model.activation import gate
 from crossfield.model.config import ModelConfig
+from crossfield.model.layer import EdgeGeometry, LayerShape
 from crossfield.model.linear import Linear
 from crossfield.model.radial import RadialNetwork
 
 
-class EdgeGeometry(NamedTuple):
-    """What the layers need to know about the edges."""
-
-    sender: Tensor  # (E,) atom index
-    receiver: Tensor  # (E,) atom index
-    element_sender: Tensor  # (E,) element index
-    element_receiver: Tensor  # (E,) element index
-    Y: list[Tensor]  # per l (E, 2l+1) spherical harmonics
-    basis: Tensor  # (E, n) radial basis
-    cutoff: Tensor | None  # (E, 1) factor on radial weights and density; None: it is in the basis already
-
-
-class Interaction(nn.Module):
+class NonlinearInteraction(nn.Module):
     """Non-linear interaction without element-dependent weights (MACE-MH-1).
 
     Args:
@@ -37,33 +24,27 @@ class Interaction(nn.Module):
 
     def __init__(self, config: ModelConfig, layer: int) -> None:
         super().__init__()
-        L_in = 0 if layer == 0 else config.max_L
+        shape = LayerShape.of(config, layer)
         self.channels = config.channels
-        hidden_in = Irreps.uniform(config.channels, L_in)
-        hidden_out = Irreps.uniform(config.channels, config.hidden_L(layer))
-        edge = Irreps.uniform(config.edge_channels_of(layer), L_in)
-        product = Irreps.uniform(config.channels, config.l_max)
-        gated = Irreps((config.channels * (1 + config.l_max), *product.channels[1:]))
-        paths = coupling_paths(L_in, config.l_max, config.l_max)
-        message = Irreps(
-            tuple(sum(p.l3 == l for p in paths) * edge.channels[0] for l in range(config.l_max + 1))
-        )
+        gated = Irreps((config.channels * (1 + config.l_max), *shape.product.channels[1:]))
 
         elements, n = len(config.elements), config.radial_basis
         self.sender_embedding = nn.Parameter(torch.empty(elements, config.channels).uniform_(-1e-3, 1e-3))
         self.receiver_embedding = nn.Parameter(torch.empty(elements, config.channels).uniform_(-1e-3, 1e-3))
-        self.linear_up = Linear(hidden_in, edge)
-        self.linear_res = Linear(edge, gated)
-        self.linear_skip = Linear(hidden_in, hidden_out)
-        self.linear_1 = Linear(message, gated)
-        self.linear_2 = Linear(product, product)
-        self.radial = RadialNetwork(n, config.channels, config.radial_network, len(paths) * edge.channels[0])
+        self.linear_up = Linear(shape.hidden_in, shape.edge)
+        self.linear_res = Linear(shape.edge, gated)
+        self.linear_skip = Linear(shape.hidden_in, shape.hidden_out)
+        self.linear_1 = Linear(shape.message, gated)
+        self.linear_2 = Linear(shape.product, shape.product)
+        self.radial = RadialNetwork(n, config.channels, config.radial_network, shape.radial_weights)
         self.density = RadialNetwork(n, config.channels, (config.density_width,), 1)
-        self.convolution = Convolution(paths)
+        self.convolution = Convolution(shape.paths)
         self.alpha = nn.Parameter(torch.tensor(20.0))
         self.beta = nn.Parameter(torch.tensor(0.0))
 
-    def forward(self, h: list[Tensor], edges: EdgeGeometry) -> tuple[list[Tensor], list[Tensor]]:
+    def forward(
+        self, h: list[Tensor], element: Tensor, edges: EdgeGeometry
+    ) -> tuple[list[Tensor], list[Tensor]]:
         """Features h, per l (N, 2l+1, C), to (A, skip): A for all l up to l_max, skip for the output's l."""
         num_atoms = h[0].shape[0]
         scale = self.sender_embedding.shape[0] ** -0.5

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from crossfield.algebra import Irreps
+from crossfield.kernels import grouped_matmul
 
 
 class Linear(nn.Module):
@@ -25,6 +26,35 @@ class Linear(nn.Module):
     def forward(self, x: list[Tensor]) -> list[Tensor]:
         """Per l (N, 2l+1, C_in) to per l (N, 2l+1, C_out)."""
         out = [x_l @ (w * w.shape[0] ** -0.5) for x_l, w in zip(x, self.weights, strict=False)]
-        for l in range(len(out), len(self.irreps_out.channels)):
-            out.append(x[0].new_zeros(x[0].shape[0], 2 * l + 1, self.irreps_out.channels[l]))
-        return out
+        return out + _zeros(x[0], self.irreps_out, len(out))
+
+
+class ElementLinear(nn.Module):
+    """As `Linear`, with weights of its own for every element; scaled by 1/sqrt(fan-in * elements).
+
+    An l of the output that the input lacks is zero.
+    """
+
+    def __init__(self, elements: int, irreps_in: Irreps, irreps_out: Irreps) -> None:
+        super().__init__()
+        self.irreps_out = irreps_out
+        self.weights = nn.ParameterList(
+            nn.Parameter(torch.randn(elements, n_in, n_out))
+            for n_in, n_out in zip(irreps_in.channels, irreps_out.channels, strict=False)
+        )
+
+    def forward(self, x: list[Tensor], element: Tensor) -> list[Tensor]:
+        """Per l (N, 2l+1, C_in) and element index (N,) to per l (N, 2l+1, C_out)."""
+        out = [
+            grouped_matmul(x_l, w * (w.shape[0] * w.shape[1]) ** -0.5, element)
+            for x_l, w in zip(x, self.weights, strict=False)
+        ]
+        return out + _zeros(x[0], self.irreps_out, len(out))
+
+
+def _zeros(like: Tensor, irreps: Irreps, first: int) -> list[Tensor]:
+    """What nothing leads to: zeros for every l from `first` on."""
+    return [
+        like.new_zeros(like.shape[0], 2 * l + 1, irreps.channels[l])
+        for l in range(first, len(irreps.channels))
+    ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Self
+from typing import NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
@@ -13,16 +13,24 @@ from crossfield.graph import Graph
 from crossfield.kernels import SphericalHarmonics
 from crossfield.model.config import ModelConfig
 from crossfield.model.embedding import ElementEmbedding, InputEmbedding
-from crossfield.model.interaction import EdgeGeometry, Interaction
+from crossfield.model.interactions import interaction_of
+from crossfield.model.layer import EdgeGeometry
 from crossfield.model.pair import ZBLRepulsion
 from crossfield.model.product import ProductBasis
-from crossfield.model.radial import AgnesiTransform, BesselBasis, polynomial_cutoff
-from crossfield.model.readout import LinearReadout, NonLinearReadout
+from crossfield.model.radial import basis_of, polynomial_cutoff, transform_of
+from crossfield.model.readout import LinearReadout, readouts_of
 from crossfield.theory import Head
 
 
+class Output(NamedTuple):
+    """What a model gives for the N atoms of a batch."""
+
+    energies: Tensor  # (N,) eV, float64; their sum over a structure is its energy
+    features: list[list[Tensor]]  # per layer, per l (N, 2l+1, C)
+
+
 class Model(nn.Module):
-    """One equivariant backbone and one head per level of theory (MACE-MH-1, arXiv 2510.25380).
+    """One equivariant backbone and one head per level of theory (MACE, and MACE-MH-1, arXiv 2510.25380).
 
     Parameters are float32 or float64; reference energies and the energies that come out are float64 always.
 
@@ -43,7 +51,6 @@ class Model(nn.Module):
         super().__init__()
         _check_heads(config, heads)
         self.config, self.heads = config, tuple(heads)
-        last = config.layers - 1
 
         self.embedding = ElementEmbedding(len(config.elements), config.channels)
         self.inputs = InputEmbedding(config.inputs, config.channels) if config.inputs else None
@@ -51,20 +58,12 @@ class Model(nn.Module):
             LinearReadout(config.channels, len(heads)) if config.embedding_readout else None
         )
         self.harmonics = SphericalHarmonics(config.l_max)
-        self.transform = AgnesiTransform() if config.transform == "agnesi" else None
-        self.bessel = BesselBasis(config.cutoff, config.radial_basis)
+        self.transform = transform_of(config)
+        self.basis = basis_of(config)
         self.pair = ZBLRepulsion(config.cutoff_power) if config.pair == "zbl" else None
-        self.interactions = nn.ModuleList(Interaction(config, i) for i in range(config.layers))
+        self.interactions = nn.ModuleList(interaction_of(config, i) for i in range(config.layers))
         self.products = nn.ModuleList(ProductBasis(config, i) for i in range(config.layers))
-        self.readouts = nn.ModuleDict(
-            {
-                str(i): NonLinearReadout(config.channels, config.readout_width, len(heads))
-                if i == last and last > 0
-                else LinearReadout(config.channels, len(heads))
-                for i in range(config.layers)
-                if i == last or not config.last_readout_only
-            }
-        )
+        self.readouts = readouts_of(config, len(heads))
 
         element_of = torch.full((119,), -1, dtype=torch.int64)
         element_of[list(config.elements)] = torch.arange(len(config.elements))
@@ -73,15 +72,12 @@ class Model(nn.Module):
         for name, table in self._exact.items():
             self.register_buffer(name, table, persistent=False)
 
-    def forward(self, graph: Graph, vectors: Tensor) -> Tensor:
-        """Energy of each atom.
+    def forward(self, graph: Graph, vectors: Tensor) -> Output:
+        """Energies and features of the atoms.
 
         Args:
             graph: the structures, on the device of the model.
             vectors: (E, 3) edge vectors, Å; `graph.vectors()`, or these under a strain.
-
-        Returns:
-            (N,) eV, float64; their sum over a structure is its energy.
         """
         z = self.element_of[graph.Z]  # (N,)
         head = graph.head[graph.structure]  # (N,)
@@ -91,7 +87,7 @@ class Model(nn.Module):
         h = self.embedding.table().index_select(0, z)  # (N, C)
         offset = 0.0
         if self.inputs is not None:
-            h = h + self.inputs({"charge": graph.charge, "spin": graph.spin})[graph.structure]
+            h = h + self.inputs(self._inputs_of(graph))[graph.structure]
         if self.embedding_readout is not None:
             offset = self.embedding_readout(h, head).double()  # outside the scale, as in the family
 
@@ -100,20 +96,27 @@ class Model(nn.Module):
         if self.pair is not None:
             energies = energies + self.pair(d, graph.Z, graph.sender, graph.receiver)
 
-        features = [h.unsqueeze(1)]  # per l (N, 2l+1, C)
+        features = [[h.unsqueeze(1)]]  # per layer, per l (N, 2l+1, C)
         for i, (interaction, product) in enumerate(zip(self.interactions, self.products, strict=True)):
-            A, skip = interaction(features, edges)
-            features = product(A, skip, z)
+            A, skip = interaction(features[-1], z, edges)
+            features.append(product(A, skip, z))
             if str(i) in self.readouts:
-                energies = energies + self.readouts[str(i)](features[0].squeeze(1), head)
+                energies = energies + self.readouts[str(i)](features[-1][0].squeeze(1), head)
 
-        return self.E0[head, z] + offset + self.scale[head] * energies.double() + self.shift[head]
+        energies = self.E0[head, z] + offset + self.scale[head] * energies.double() + self.shift[head]
+        return Output(energies, features[1:])
+
+    def _inputs_of(self, graph: Graph) -> dict[str, Tensor]:
+        """The numbers (S,) that the model reads of each structure, by name."""
+        names = self.config.extra_inputs
+        extra = graph.extra.reshape(graph.num_structures, len(names)).unbind(1)
+        return {"charge": graph.charge, "spin": graph.spin, **dict(zip(names, extra, strict=True))}
 
     def _geometry(self, graph: Graph, r: Tensor, d: Tensor, z: Tensor) -> EdgeGeometry:
         s, t = graph.sender, graph.receiver
         f = polynomial_cutoff(d, self.config.cutoff, self.config.cutoff_power).unsqueeze(1)  # (E, 1)
         x = d if self.transform is None else self.transform(d, graph.Z[s], graph.Z[t])
-        basis = self.bessel(x)
+        basis = self.basis(x)
         on_basis = self.config.cutoff_on == "basis"
         return EdgeGeometry(
             sender=s,

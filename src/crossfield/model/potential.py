@@ -128,7 +128,9 @@ class Potential:
             raise InputError("positions or cell contain NaN or infinity")
         charge = self._input("charge", atoms, chosen, chosen.theory.default_charge)
         spin = self._input("spin", atoms, chosen, chosen.theory.default_spin)
-        self.model.config.check_inputs(charge=charge, spin=spin)
+        config = self.model.config
+        extra = {name: _number(atoms.info[name]) for name in config.extra_inputs if name in atoms.info}
+        config.check_inputs(charge=charge, spin=spin, extra=extra)
         if chosen.theory.spin != "ignored" and {"charge", "spin"} <= set(atoms.info) and not atoms.pbc.any():
             check_parity(int(atoms.numbers.sum()), int(charge), int(spin))
         return build_graph(
@@ -140,6 +142,7 @@ class Potential:
             head=head_index(self.model.heads, chosen.name),
             charge=charge,
             spin=spin,
+            extra=[extra[name] for name in config.extra_inputs],
         )
 
     def _checked(self, atoms: Atoms, head: Head, index: int, total: int) -> Graph:
@@ -162,10 +165,7 @@ class Potential:
             raise InputError(
                 f"theory {head.theory.name!r} needs the {name} of every structure: set atoms.info[{name!r}]"
             )
-        try:
-            number = float(value)
-        except (TypeError, ValueError):
-            number = float("nan")
+        number = _number(value)
         if not number.is_integer() or (name == "spin" and number < 1):
             raise InputError(f"{name} = {value!r} is not a whole number{' from 1' if name == 'spin' else ''}")
         return number
@@ -185,6 +185,14 @@ class Potential:
             part.append(graph)
         if part:
             yield part
+
+
+def _number(value: object) -> float:
+    """A number given in `info`; NaN, which every check refuses, if it is none."""
+    try:
+        return float(value)  # type: ignore[arg-type]  # that is what is tried
+    except (TypeError, ValueError):
+        return float("nan")
 
 
 def _split(prediction: Prediction, batch: Graph, head: str) -> list[Result]:

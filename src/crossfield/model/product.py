@@ -12,7 +12,7 @@ from crossfield.model.linear import Linear
 
 
 class ProductBasis(nn.Module):
-    """B = symmetric contractions of A up to the correlation order; h' = Linear(B) + skip.
+    """B = symmetric contractions of A up to the correlation order; h' = Linear(B) + skip, if there is one.
 
     Weights are (elements or 1, couplings, channels) for each output L.
     """
@@ -32,8 +32,9 @@ class ProductBasis(nn.Module):
         out = Irreps.uniform(config.channels, L_out)
         self.linear = Linear(out, out)
 
-    def forward(self, A: list[Tensor], skip: list[Tensor], element: Tensor) -> list[Tensor]:
+    def forward(self, A: list[Tensor], skip: list[Tensor] | None, element: Tensor) -> list[Tensor]:
         """A per l (N, 2l+1, C), skip per L (N, 2L+1, C), element index (N,) to new features per L."""
         weights = [w.index_select(0, element) if self.per_element else w[0] for w in self.weights]
         B = self.contraction(torch.cat(A, dim=1), weights)
-        return [b + s for b, s in zip(self.linear(B), skip, strict=True)]
+        h = self.linear(B)
+        return h if skip is None else [h_l + skip_l for h_l, skip_l in zip(h, skip, strict=True)]

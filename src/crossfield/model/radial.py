@@ -10,6 +10,9 @@ import torch
 from ase.data import covalent_radii
 from torch import Tensor, nn
 
+from crossfield.model.activation import silu
+from crossfield.model.config import ModelConfig
+
 
 def polynomial_cutoff(d: Tensor, r_max: float | Tensor, p: int) -> Tensor:
     """Smooth step from 1 at d = 0 to 0 at r_max, with p-1 zero derivatives there. Same shape as d."""
@@ -34,6 +37,28 @@ class AgnesiTransform(nn.Module):
         return 1.0 / (1.0 + self.a * s**self.q / (1.0 + s ** (self.q - self.p)))
 
 
+class SoftTransform(nn.Module):
+    """Distance that stops falling below the sum R of the covalent radii of the pair.
+
+    With a = 3R/4 and b = 4R/3: a + (d - a) * (1 + tanh(4 (d - (a + b)/2) / (b - a))) / 2, which is a well
+    below a and d well above b.
+    """
+
+    steepness = 4.0
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("radii", torch.from_numpy(covalent_radii.copy()), persistent=False)
+
+    def forward(self, d: Tensor, Z_sender: Tensor, Z_receiver: Tensor) -> Tensor:
+        """(E,) Å and atomic numbers (E,) to (E,) Å."""
+        radii = self.get_buffer("radii")
+        R = radii[Z_sender] + radii[Z_receiver]
+        a, b = 0.75 * R, 4.0 / 3.0 * R
+        step = 0.5 * (1.0 + torch.tanh(self.steepness * (d - 0.5 * (a + b)) / (b - a)))
+        return a + (d - a) * step
+
+
 class BesselBasis(nn.Module):
     """sqrt(2/r_max) sin(n pi x / r_max) / x, n = 1..size."""
 
@@ -47,6 +72,53 @@ class BesselBasis(nn.Module):
         """(E,) to (E, size)."""
         x = x.unsqueeze(-1)
         return self.prefactor * torch.sin(self.get_buffer("frequencies") * x) / x
+
+
+class GaussianBasis(nn.Module):
+    """exp(-(x - c_n)^2 / (2 s^2)) with centres c_n from 0 to r_max and their distance s as width."""
+
+    def __init__(self, r_max: float, size: int) -> None:
+        super().__init__()
+        self.width = r_max / (size - 1)
+        self.register_buffer(
+            "centres", torch.linspace(0.0, r_max, size, dtype=torch.float64), persistent=False
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(E,) to (E, size)."""
+        return torch.exp(-0.5 * ((x.unsqueeze(-1) - self.get_buffer("centres")) / self.width) ** 2)
+
+
+class ChebyshevBasis(nn.Module):
+    """Chebyshev polynomials of the first kind T_n(x), n = 1..size; of x itself, which may exceed 1."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.size = size
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(E,) to (E, size)."""
+        values = [torch.ones_like(x), x]
+        for _ in range(2, self.size + 1):
+            values.append(2.0 * x * values[-1] - values[-2])
+        return torch.stack(values[1:], dim=-1)
+
+
+class PlainRadialNetwork(nn.Module):
+    """Network on the radial basis alone: (Linear, SiLU) x depth, Linear; no biases, SiLU scaled."""
+
+    def __init__(self, basis: int, hidden: Sequence[int], out: int) -> None:
+        super().__init__()
+        widths = [basis, *hidden, out]
+        self.weights = nn.ParameterList(nn.Parameter(torch.randn(a, b)) for a, b in pairwise(widths))
+
+    def forward(self, basis: Tensor) -> Tensor:
+        """(E, basis) to (E, out)."""
+        first, *rest = [w * w.shape[0] ** -0.5 for w in self.weights]
+        x = basis @ first
+        for w in rest:
+            x = silu(x) @ w
+        return x
 
 
 class RadialNetwork(nn.Module):
@@ -81,3 +153,18 @@ class RadialNetwork(nn.Module):
         for norm, linear in zip(self.norms, self.linears[1:], strict=True):
             x = linear(nn.functional.silu(norm(x)))
         return x
+
+
+def transform_of(config: ModelConfig) -> nn.Module | None:
+    """The distance transform that a configuration names."""
+    kinds = {"agnesi": AgnesiTransform, "soft": SoftTransform}
+    return kinds[config.transform]() if config.transform in kinds else None
+
+
+def basis_of(config: ModelConfig) -> nn.Module:
+    """The radial basis that a configuration names."""
+    if config.radial_functions == "gaussian":
+        return GaussianBasis(config.cutoff, config.radial_basis)
+    if config.radial_functions == "chebyshev":
+        return ChebyshevBasis(config.radial_basis)
+    return BesselBasis(config.cutoff, config.radial_basis)
