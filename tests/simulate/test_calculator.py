@@ -58,12 +58,34 @@ def test_stress_sign_and_voigt_order(potential):
         assert stress[k] == pytest.approx(slope / volume, rel=1e-6, abs=1e-7)
 
 
+@pytest.mark.parametrize("name", ["skewed crystal", "one-atom cell", "rocksalt"])
+def test_stresses_are_parts_of_the_stress(potential, name):
+    """ASE's convention: per atom in Voigt order, the volume divided out, so that they sum to the stress."""
+    atoms = structures()[name]
+    calc = atoms.calc = Counted(potential, "head1")
+    stress = atoms.get_stress()
+    assert "stresses" not in calc.results  # only when asked for
+    stresses = atoms.get_stresses()
+    assert calc.evaluations == 2
+    assert stresses.shape == (len(atoms), 6)
+    np.testing.assert_allclose(stresses.sum(axis=0), stress, rtol=1e-12, atol=1e-14)
+    (expected,) = potential.predict(atoms, head="head1", atomic_stress=True)
+    np.testing.assert_array_equal(atoms.get_stresses(voigt=False), expected.atomic_stress)
+    atoms.get_forces(), atoms.get_stress(), atoms.get_potential_energy()
+    assert calc.evaluations == 2
+    atoms.rattle(0.01, seed=1)
+    atoms.get_forces()
+    assert "stresses" not in calc.results  # nor are those of the structure before
+
+
 @pytest.mark.parametrize("name", ["slab", "wire", "molecule", "isolated atom"])
 def test_no_stress_without_three_periodic_axes(potential, name):
     atoms = structures()[name]
     atoms.calc = Calculator(potential, "head0")
     with pytest.raises(PropertyNotImplementedError, match="three periodic axes"):
         atoms.get_stress()
+    with pytest.raises(PropertyNotImplementedError, match="three periodic axes"):
+        atoms.get_stresses()
     assert np.isfinite(atoms.get_potential_energy())
     with pytest.raises(PropertyNotImplementedError):
         atoms.get_stress()

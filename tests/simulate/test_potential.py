@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+from dataclasses import fields
+
 import numpy as np
 import pytest
 import torch
 from ase import Atoms
 from ase.build import molecule
+from ase.vibrations import VibrationsData
 
 from crossfield.errors import InputError
-from crossfield.model import Model, evaluate
+from crossfield.model import EdgeForces, Model, evaluate, hessian
 from crossfield.model import potential as potential_module
 from crossfield.model.potential import Potential, Result
 from crossfield.theory import Head, Theory
@@ -22,6 +25,15 @@ def check_equal(a: Result, b: Result, tolerance: float = 1e-12) -> None:
     assert (a.stress is None) == (b.stress is None)
     if a.stress is not None:
         np.testing.assert_allclose(a.stress, b.stress, atol=tolerance * max(1.0, np.abs(b.stress).max()))
+    assert (a.atomic_stress is None) == (b.atomic_stress is None)
+    if a.atomic_stress is not None:
+        np.testing.assert_allclose(a.atomic_stress, b.atomic_stress, atol=tolerance)
+    assert (a.edges is None) == (b.edges is None)
+    if a.edges is not None:
+        for field in fields(EdgeForces):
+            mine, other = getattr(a.edges, field.name), getattr(b.edges, field.name)
+            size = max(1.0, np.abs(other).max(initial=0.0))
+            np.testing.assert_allclose(mine, other, atol=tolerance * size, err_msg=field.name)
 
 
 def with_theory(model: Model, **fields: object) -> Potential:
@@ -37,10 +49,13 @@ def with_theory(model: Model, **fields: object) -> Potential:
 def test_predict_is_evaluate(potential, head):
     """In order, split into structures, and nothing lost on the way."""
     given = structures()
-    results = potential.predict(list(given.values()), head=f"head{head}")
+    parts = {"edge_forces": True, "atomic_stress": True}
+    results = potential.predict(list(given.values()), head=f"head{head}", **parts)
     assert len(results) == len(given)
     for result, atoms in zip(results, given.values()):
-        p = evaluate(potential.model, batch_of(atoms, head=head))
+        graph = batch_of(atoms, head=head)
+        p = evaluate(potential.model, graph, **parts)
+        edges = (graph.sender, graph.receiver, graph.shift, graph.vectors(), p.edge_forces)
         periodic = bool(atoms.pbc.all())
         expected = Result(
             f"head{head}",
@@ -48,6 +63,8 @@ def test_predict_is_evaluate(potential, head):
             p.energies.numpy(),
             p.forces.numpy(),
             p.stress[0].numpy() if periodic else None,
+            p.atomic_stress.numpy() if periodic else None,
+            EdgeForces(*(values.numpy() for values in edges)),
         )
         check_equal(result, expected)
         assert result.energies.sum() == pytest.approx(result.energy, rel=1e-12)
@@ -60,12 +77,13 @@ def test_batch_size_does_not_matter(potential, monkeypatch, limit):
     """Nor does the memory that "auto" allows; with one byte each structure is on its own."""
     monkeypatch.setattr(potential_module, "AUTO_BYTES", limit)
     given = [*structures().values(), Atoms("H"), Atoms("CO", [[0, 0, 0], [1.1, 0, 0]])]
-    auto = potential.predict(given, head="head1")
+    asked = {"head": "head1", "edge_forces": True, "atomic_stress": True}
+    auto = potential.predict(given, **asked)
     parts = list(potential._batches([graph_of(a) for a in given], "auto"))
     assert (len(parts) == 1) == (limit > 1)
     assert sum(map(len, parts)) == len(given)
     for size in (1, 3, 100):
-        for a, b in zip(auto, potential.predict(given, head="head1", batch_size=size), strict=True):
+        for a, b in zip(auto, potential.predict(given, **asked, batch_size=size), strict=True):
             check_equal(a, b)
 
 
@@ -96,6 +114,59 @@ def test_only_what_was_asked_for(potential):
             assert result.energy == pytest.approx(everything.energy, rel=1e-12)
             assert (result.forces is not None) == forces
             assert (result.stress is not None) == stress
+            assert result.edges is None
+            assert result.atomic_stress is None
+    for asked, got in {"edge_forces": "edges", "atomic_stress": "atomic_stress"}.items():
+        (result,) = potential.predict(given, head="head0", forces=False, stress=False, **{asked: True})
+        optional = ("forces", "stress", "edges", "atomic_stress")
+        assert [name for name in optional if getattr(result, name) is not None] == [got]
+
+
+@pytest.mark.parametrize("name", list(structures()))
+def test_edges_are_those_of_the_structure(potential, name):
+    """Counted from its own first atom, with vectors and shifts that fit the positions and the cell."""
+    atoms = structures()[name]
+    (_, result, _) = potential.predict([molecule("H2O"), atoms, atoms], head="head0", edge_forces=True)
+    e = result.edges
+    assert {a.dtype for a in (e.sender, e.receiver, e.shift)} == {np.dtype("int64")}
+    assert {a.dtype for a in (e.vector, e.force)} == {np.dtype("float64")}
+    assert e.shift.shape == e.vector.shape == e.force.shape == (len(e.sender), 3)
+    between = atoms.positions[e.receiver] - atoms.positions[e.sender] + e.shift @ atoms.cell.array
+    np.testing.assert_allclose(e.vector, between, atol=1e-12)
+    assert (np.linalg.norm(e.vector, axis=1) < potential.cutoff).all()
+    assert (np.diff(e.receiver) >= 0).all()
+    forces = np.zeros((len(atoms), 3))
+    np.add.at(forces, e.sender, e.force)
+    np.subtract.at(forces, e.receiver, e.force)
+    np.testing.assert_allclose(forces, result.forces, atol=1e-12)
+    assert (len(e.sender) == 0) == (name in ("isolated atom", "far apart"))
+
+
+@pytest.mark.parametrize("name", ["skewed crystal", "ion", "isolated atom"])
+def test_hessian_is_that_of_the_model(potential, name):
+    atoms = structures()[name]
+    for i in (0, 1):
+        H = potential.hessian(atoms, head=f"head{i}")
+        np.testing.assert_array_equal(H, hessian(potential.model, batch_of(atoms, head=i)).numpy())
+        assert H.dtype == np.float64
+
+
+def test_hessian_is_ordered_as_in_ase():
+    potential = Potential(small_model(), "head0")
+    water = molecule("H2O")
+    H = potential.hessian(water)
+    blocks = VibrationsData.from_2d(water, H).get_hessian()  # (atom, axis, atom, axis)
+    assert blocks[1, 2, 0, 1] == H[5, 1]
+    assert H[5, 1] != 0
+
+
+def test_hessian_of_what_cannot_be_read(potential):
+    with pytest.raises(InputError, match=r"of one structure, an ase\.Atoms, not a list"):
+        potential.hessian([molecule("H2O")], head="head0")
+    with pytest.raises(InputError, match=r"^head 'head0' does not cover Au"):
+        potential.hessian(Atoms("Au"), head="head0")
+    with pytest.raises(InputError, match="choose one of: head0, head1"):
+        potential.hessian(molecule("H2O"))
 
 
 def test_the_structure_is_left_alone(potential):

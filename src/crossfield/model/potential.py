@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -13,22 +12,14 @@ from numpy.typing import NDArray
 
 from crossfield.errors import InputError
 from crossfield.graph import Graph, build_graph, collate
-from crossfield.model.derivatives import Prediction, evaluate
+from crossfield.model.derivatives import evaluate, hessian
 from crossfield.model.model import Model
+from crossfield.model.results import Result, split
 from crossfield.theory import Head, check_elements, check_parity, head_index
 
+__all__ = ["Potential", "Result"]
+
 AUTO_BYTES = 1 << 30  # memory that one batch of `predict` may take, roughly
-
-
-@dataclass(frozen=True)
-class Result:
-    """The prediction for one structure of N atoms, by one head."""
-
-    head: str
-    energy: float  # eV
-    energies: NDArray[np.float64]  # (N,) eV, per atom
-    forces: NDArray[np.float64] | None  # (N, 3) eV/Å
-    stress: NDArray[np.float64] | None  # (3, 3) eV/Å^3, tensile positive; None without three periodic axes
 
 
 class Potential:
@@ -36,7 +27,8 @@ class Potential:
 
     Args:
         model: the model, on its device and in its precision.
-        head: the head that answers where none is named; None: the only one, or it is named in each call.
+        head: the head that answers where none is named; None: the model's default or only one, or else it is
+            named in each call.
 
     Raises:
         InputError: the model has no such head.
@@ -46,9 +38,10 @@ class Potential:
 
     def __init__(self, model: Model, head: str | None = None) -> None:
         self.model = model.eval().requires_grad_(False)
-        self.head = self.heads[head_index(model.heads, head)] if head is not None else None
-        if head is None and len(model.heads) == 1:
-            self.head = self.heads[0]
+        chosen = head or model.default_head
+        self.head = model.heads[head_index(model.heads, chosen)].name if chosen else None
+        if self.head is None and len(model.heads) == 1:
+            self.head = model.heads[0].name
 
     def __repr__(self) -> str:
         return (
@@ -91,8 +84,10 @@ class Potential:
         batch_size: int | Literal["auto"] = "auto",
         forces: bool = True,
         stress: bool = True,
+        edge_forces: bool = False,
+        atomic_stress: bool = False,
     ) -> list[Result]:
-        """Energy, energies per atom, forces and stress of structures.
+        """Energy, energies per atom, forces and stress of structures, and what these are sums of.
 
         Args:
             structures: ASE atoms. Total charge (e) and multiplicity (2S+1) are read from `info["charge"]` and
@@ -100,6 +95,9 @@ class Potential:
             head: which head answers; None: the default one.
             batch_size: structures evaluated at once; "auto": as many as fit in about 1 GiB.
             forces, stress: what to compute besides the energy.
+            edge_forces: whether results have `edges`, the derivative of the energy by every edge vector.
+            atomic_stress: whether results have `atomic_stress`: half of each edge's part of the stress to
+                each of its two atoms.
 
         Returns:
             One result per structure, in order.
@@ -116,9 +114,67 @@ class Potential:
         results: list[Result] = []
         for part in self._batches(graphs, batch_size):
             batch = collate(part).to(self.model.device)
-            prediction = evaluate(self.model, batch, forces=forces, stress=stress)
-            results += _split(prediction, batch, chosen.name)
+            prediction = evaluate(
+                self.model,
+                batch,
+                forces=forces,
+                stress=stress,
+                edge_forces=edge_forces,
+                atomic_stress=atomic_stress,
+            )
+            results += split(prediction, batch, chosen.name)
         return results
+
+    def hessian(self, atoms: Atoms, *, head: str | None = None) -> NDArray[np.float64]:
+        """Second derivatives of the energy by the positions of the N atoms of one structure.
+
+        The images of a periodic structure move with their atoms, and the cell stays. A model in float64
+        gives them to round-off, one in float32 to about five digits.
+
+        Args:
+            atoms: one structure, read as `predict` does.
+            head: which head answers; None: the default one.
+
+        Returns:
+            (3N, 3N) eV/Å^2, row and column 3 i + axis for atom i.
+
+        Raises:
+            InputError: as `predict`, or not one structure.
+        """
+        return hessian(self.model, self._single(atoms, head)).cpu().numpy()
+
+    def descriptors(
+        self,
+        atoms: Atoms,
+        *,
+        head: str | None = None,
+        layers: int | Sequence[int] | None = None,
+        invariants_only: bool = True,
+    ) -> NDArray[np.floating[Any]]:
+        """Features of the N atoms of one structure, as the layers of the model put them out.
+
+        Args:
+            atoms: one structure, read as `predict` does.
+            head: for whose elements and theory the structure is checked; None: the default one. The features
+                are the same for all heads, unless these differ in the charge or spin that they assume.
+            layers: index of a layer, from 0, or several in the order wanted; None: all.
+            invariants_only: only the features of l = 0, which no rotation changes.
+
+        Returns:
+            (N, D), in the model's precision. Layer after layer, l after l, channels slow and the components
+            m fast, in the order of e3nn's real harmonics: the layout of mace-torch's `get_descriptors`. A
+            layer has C channels (`config.channels`) for every l up to `config.hidden_L(layer)`.
+
+        Raises:
+            InputError: as `predict`, not one structure, or no such layer.
+        """
+        chosen = self._layers(layers)
+        graph = self._single(atoms, head)
+        with torch.no_grad():
+            features = self.model(graph, graph.vectors()).features
+        last = 1 if invariants_only else None
+        parts = [x.transpose(1, 2).flatten(1) for i in chosen for x in features[i][:last]]
+        return torch.cat(parts, dim=1).cpu().numpy()
 
     def graph(self, atoms: Atoms, head: str | None = None) -> Graph:
         """The graph of one structure for a head; see `predict` for what is read and checked."""
@@ -144,6 +200,21 @@ class Potential:
             spin=spin,
             extra=[extra[name] for name in config.extra_inputs],
         )
+
+    def _single(self, atoms: Atoms, head: str | None) -> Graph:
+        if not isinstance(atoms, Atoms):
+            raise InputError(f"this is of one structure, an ase.Atoms, not a {type(atoms).__name__}")
+        return self.graph(atoms, head).to(self.model.device)
+
+    def _layers(self, layers: int | Sequence[int] | None) -> list[int]:
+        there = range(self.model.config.layers)
+        if layers is None:
+            return list(there)
+        given: list[object] = list(layers) if isinstance(layers, Iterable) else [layers]
+        chosen = [int(i) for i in given if isinstance(i, int | np.integer) and not isinstance(i, bool)]
+        if not given or len(chosen) < len(given) or not set(chosen) <= set(there):
+            raise InputError(f"layers = {layers!r}: this model has {', '.join(map(str, there))}")
+        return chosen
 
     def _checked(self, atoms: Atoms, head: Head, index: int, total: int) -> Graph:
         try:
@@ -193,20 +264,3 @@ def _number(value: object) -> float:
         return float(value)  # type: ignore[arg-type]  # that is what is tried
     except (TypeError, ValueError):
         return float("nan")
-
-
-def _split(prediction: Prediction, batch: Graph, head: str) -> list[Result]:
-    sizes = torch.bincount(batch.structure, minlength=batch.num_structures).tolist()
-    energies = prediction.energies.cpu().split(sizes)
-    forces = prediction.forces.cpu().split(sizes) if prediction.forces is not None else None
-    stress = prediction.stress.cpu() if prediction.stress is not None else None
-    return [
-        Result(
-            head=head,
-            energy=float(prediction.energy[i]),
-            energies=energies[i].numpy(),
-            forces=forces[i].numpy() if forces is not None else None,
-            stress=stress[i].numpy() if stress is not None and bool(batch.periodic[i]) else None,
-        )
-        for i in range(batch.num_structures)
-    ]

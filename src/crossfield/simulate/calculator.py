@@ -16,7 +16,11 @@ from crossfield.zoo import Backend, load
 
 
 class Calculator(AseCalculator):  # type: ignore[misc]  # ASE has no types
-    """Energy, energies per atom, forces and stress for ASE, by one head of a potential.
+    """Energy, forces and stress for ASE, and energies and stresses per atom, by one head of a potential.
+
+    Stresses per atom are computed only when asked for. As in ASE, they have the volume of the structure
+    divided out: `atoms.get_stresses().sum(axis=0)` is `atoms.get_stress()`. An atom has half of what each of
+    its edges contributes. Edge forces, Hessian and descriptors are methods of `potential`.
 
     Total charge and multiplicity are read from `atoms.info["charge"]` and `atoms.info["spin"]`.
 
@@ -32,7 +36,14 @@ class Calculator(AseCalculator):  # type: ignore[misc]  # ASE has no types
         InputError: no such file or head.
     """
 
-    implemented_properties: ClassVar[list[str]] = ["energy", "free_energy", "energies", "forces", "stress"]
+    implemented_properties: ClassVar[list[str]] = [
+        "energy",
+        "free_energy",
+        "energies",
+        "forces",
+        "stress",
+        "stresses",
+    ]
 
     def __init__(
         self,
@@ -67,14 +78,17 @@ class Calculator(AseCalculator):  # type: ignore[misc]  # ASE has no types
         """Evaluate; called by ASE.
 
         Raises:
-            PropertyNotImplementedError: stress was asked for and there are not three periodic axes.
+            PropertyNotImplementedError: stress or stresses, without three periodic axes.
         """
         super().calculate(atoms, properties or ["energy"], system_changes)
         assert self.atoms is not None, "there are no atoms to evaluate"
         asked = properties or ["energy"]
-        if "stress" in asked and not self.atoms.pbc.all():
+        periodic = bool(self.atoms.pbc.all())
+        if {"stress", "stresses"} & set(asked) and not periodic:
             raise PropertyNotImplementedError("stress is not defined without three periodic axes")
-        (result,) = self.potential.predict([self.atoms], head=self.head, stress=bool(self.atoms.pbc.all()))
+        (result,) = self.potential.predict(
+            [self.atoms], head=self.head, stress=periodic, atomic_stress="stresses" in asked
+        )
         results: dict[str, Any] = {
             "energy": result.energy,
             "free_energy": result.energy,
@@ -83,4 +97,6 @@ class Calculator(AseCalculator):  # type: ignore[misc]  # ASE has no types
         }
         if result.stress is not None:
             results["stress"] = full_3x3_to_voigt_6_stress(np.asarray(result.stress))
+        if result.atomic_stress is not None:
+            results["stresses"] = full_3x3_to_voigt_6_stress(np.asarray(result.atomic_stress))
         self.results = results
