@@ -24,6 +24,7 @@ class TheoryDescription(BaseModel):
         default_charge: charge (e) of frames that do not state one; None: they must state it.
         default_spin: spin multiplicity of frames that do not state one; None: they must state it.
         reference: zero of energy, and where the method is described.
+        data: the data set that labels of this theory come from.
         notes: known limits.
     """
 
@@ -37,6 +38,7 @@ class TheoryDescription(BaseModel):
     default_charge: int | None = 0
     default_spin: int | None = 1
     reference: str = ""
+    data: str = ""
     notes: str = ""
 
 
