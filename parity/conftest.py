@@ -11,7 +11,7 @@ import torch
 from safetensors import safe_open
 from torch import Tensor
 
-from parity.weights import ChangeOfBasis, State
+from parity.weights import State
 
 RESULTS = Path(__file__).parent / ".oracle"
 RELATIVE = 1e-10
@@ -40,26 +40,23 @@ def read() -> Read:
     return read_file
 
 
-@pytest.fixture(scope="session")
-def basis() -> ChangeOfBasis:
-    return ChangeOfBasis.find(read_file("basis")[0], l_max=4)
-
-
 @pytest.fixture
 def agree(request: pytest.FixtureRequest) -> Agree:
     """`agree(what, ours, reference, floor=0)`: equal to 1e-10 of the largest reference, or to the floor."""
     deviations = request.config.stash[DEVIATIONS]
 
-    def check(what: str, ours: Tensor, reference: Tensor, floor: float = 0.0) -> None:
+    def check(
+        what: str, ours: Tensor, reference: Tensor, floor: float = 0.0, relative: float = RELATIVE
+    ) -> None:
         assert ours.shape == reference.shape, what
-        assert ours.dtype == reference.dtype == torch.float64, what
-        ours = ours.detach()
+        if relative == RELATIVE:
+            assert ours.dtype == reference.dtype == torch.float64, what
+        ours, reference = ours.detach().double(), reference.detach().double()
         size = float(reference.abs().max()) if reference.numel() else 0.0
         gap = float((ours - reference).abs().max()) if reference.numel() else 0.0
         worst, number = deviations.get(what, (0.0, 0))
-        relative = gap / size if size else gap
-        deviations[what] = (max(worst, relative), number + 1)
-        assert gap <= max(RELATIVE * size, floor), f"{what}: deviation {gap:.2e} of {size:.2e}"
+        deviations[what] = (max(worst, gap / size if size > floor else gap), number + 1)
+        assert gap <= max(relative * size, floor), f"{what}: deviation {gap:.2e} of {size:.2e}"
 
     return check
 

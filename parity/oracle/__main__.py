@@ -1,7 +1,8 @@
 """Write what went in and what came out of every case: `python -m parity.oracle [case ...]`.
 
-One safetensors file per case, in float64: `state/...` all parameters and buffers by mace-torch's names,
-`input/...`, `output/...`, and for whole models `passed/...`, what each block got and put out.
+One safetensors file per case, in float64: `input/...`, `output/...`, and for single blocks `state/...`, all
+parameters and buffers by mace-torch's names. For whole models the file that mace-torch saves, too, and
+`passed/...`, what each block got and put out, and `single/...`, the output in float32.
 """
 
 from __future__ import annotations
@@ -17,16 +18,14 @@ from pathlib import Path
 
 import mace
 import torch
-from mace.modules import symmetric_contraction
+from mace.modules import radial, symmetric_contraction
 from mace.modules.wrapper_ops import CUET_AVAILABLE
 from safetensors.torch import save_file
 
 from parity.cases import BASIS, MODELS, NETWORKS, PRODUCTS, RADIALS
-from parity.oracle.blocks import basis, distances, network, product
-from parity.oracle.common import Tensors
+from parity.oracle.blocks import basis, chebyshev, distances, network, product
+from parity.oracle.common import RESULTS, Tensors
 from parity.oracle.models import model
-
-RESULTS = Path(__file__).parents[1] / ".oracle"
 
 
 def main(names: list[str]) -> None:
@@ -37,6 +36,7 @@ def main(names: list[str]) -> None:
     torch.set_default_dtype(torch.float64)
     # couplings depend on nothing but the arguments, and take mace-torch seconds each
     symmetric_contraction.U_matrix_real = cache(symmetric_contraction.U_matrix_real)
+    radial.ChebychevBasis.forward = chebyshev
 
     started = time.perf_counter()
     if not names:

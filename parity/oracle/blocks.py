@@ -75,6 +75,20 @@ def distances(case: RadialCase) -> tuple[Tensors, dict[str, int]]:
     return tensors, {}
 
 
+def chebyshev(self: radial.ChebychevBasis, x: torch.Tensor) -> torch.Tensor:
+    """The oracle's own values, with the derivative that torch's Chebyshev polynomials lack.
+
+    mace-torch's forces leave the derivative of this basis out, so that they are not those of its energy.
+    """
+    values = [torch.ones_like(x), x]
+    for _ in range(2, self.num_basis + 1):
+        values.append(2.0 * x * values[-1] - values[-2])
+    ours = torch.cat(values[1:], dim=-1)
+    theirs = torch.special.chebyshev_polynomial_t(x.repeat(1, self.num_basis), self.n.repeat(len(x), 1))
+    torch.testing.assert_close(ours, theirs, rtol=1e-3 if x.dtype == torch.float32 else 1e-10, atol=1e-10)
+    return ours
+
+
 def basis(case: Basis) -> tuple[Tensors, dict[str, int]]:
     """Harmonics at random points, and Wigner symbols: the oracle's choice of basis."""
     points = nn.functional.normalize(torch.randn(case.points, 3), dim=1)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from e3nn import o3
 from torch import Tensor, nn
 
 Tensors = dict[str, Tensor]
+RESULTS = Path(__file__).parents[1] / ".oracle"
 
 
 def state_of(module: nn.Module) -> Tensors:

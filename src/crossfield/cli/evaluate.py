@@ -77,7 +77,7 @@ def register(app: typer.Typer) -> None:
         from crossfield.zoo import load
 
         if output is not None:
-            check_output(output, [model, *files])
+            check_output(output, [Path(model), *files])
         keys = parse_keys(key or [])
         use_threads(threads)
         potential = load(model, head=head, device=device, dtype=dtype)

@@ -32,36 +32,50 @@ def register(app: typer.Typer) -> None:
         model: ModelArgument,
         as_json: Annotated[bool, typer.Option("--json", help="All metadata as JSON.")] = False,
     ) -> None:
-        from crossfield.zoo import checkpoint
-
         if as_json:
-            typer.echo(json.dumps(checkpoint.read_metadata(model), indent=1))
+            from crossfield.zoo import checkpoint
+            from crossfield.zoo.fetch import local_model
+
+            typer.echo(json.dumps(checkpoint.read_metadata(local_model(model)), indent=1))
         else:
-            _show(model, checkpoint.read_metadata(model))
+            show(model)
 
 
-def _show(path: Path, metadata: Mapping[str, Any]) -> None:
+def show(name: str | Path) -> None:
+    """Print what a model is.
+
+    Args:
+        name: as in `crossfield.load`.
+    """
     from rich.console import Console
 
     from crossfield.zoo import checkpoint
+    from crossfield.zoo.fetch import local_model
 
-    model = checkpoint.load(path)  # a damaged file is found out here
+    path = local_model(name)
+    model, metadata = checkpoint.load(path), checkpoint.read_metadata(path)
     config = model.config
     console = Console(soft_wrap=True, highlight=False, markup=False)
-    console.print(f"{path}", style="bold")
+    console.print(f"{name}", style="bold")
     console.print(f"{model.num_parameters:,} parameters, {str(model.dtype).removeprefix('torch.')}")
     console.print(
-        f"{config.layers} layers, {config.channels} channels, L <= {config.max_L}, l <= {config.l_max}, "
+        f"{config.layers} layers ({', '.join(config.blocks)}), {config.channels} channels, "
+        f"L <= {config.max_L}, l <= {config.l_max}, "
         f"correlation {'/'.join(map(str, config.correlations))}, cutoff {config.cutoff:g} Å"
         + (f", reads {' and '.join(config.inputs)}" if config.inputs else "")
     )
     console.print(f"elements: {_symbols(config.elements)}")
     provenance = metadata.get("provenance", {})
     for head in model.heads:
-        console.print(f"\nhead {head.name}", style="bold")
+        default = " (default)" if head.name == model.default_head else ""
+        console.print(f"\nhead {head.name}{default}", style="bold")
         for what, text in _head_lines(head, provenance):
             console.print(f"  {what:<12}{text}")
     console.print()
+    if len(model.heads) > 1 and model.default_head is None:
+        console.print("no default head: name one with --head, or head= in Python")
+    if imported := provenance.get("imported"):
+        console.print(f"imported from {imported['file']} ({imported['kind']})")
     for key in ("step", "epoch", "score"):
         value = provenance.get(key)
         if value is not None:
@@ -76,6 +90,10 @@ def _head_lines(head: Head, provenance: Mapping[str, Any]) -> Iterator[tuple[str
     if theory.method or theory.basis:
         yield "method", " / ".join(part for part in (theory.method, theory.basis) if part)
     yield "dispersion", theory.dispersion
+    yield "charge", f"{theory.charge}; spin {theory.spin}"
+    for what in ("data", "notes"):
+        if text := getattr(theory, what):
+            yield what, text
     yield "E0 for", _symbols(head.E0)
     yield "scale", f"{head.scale:.4g} eV, shift {head.shift:.4g} eV"
     data = provenance.get("data")

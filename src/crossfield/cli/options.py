@@ -8,7 +8,12 @@ from typing import Annotated
 import typer
 
 ModelArgument = Annotated[
-    Path, typer.Argument(metavar="MODEL", help="Checkpoint (.safetensors).", show_default=False)
+    str,  # not a Path, which would drop the "./" that tells a file from a published model
+    typer.Argument(
+        metavar="MODEL",
+        help="Checkpoint (.safetensors), .model of mace-torch, or published model.",
+        show_default=False,
+    ),
 ]
 FilesArgument = Annotated[
     list[Path], typer.Argument(metavar="FILES", help="Extended XYZ, gzipped or not.", show_default=False)

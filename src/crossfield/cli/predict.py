@@ -73,7 +73,7 @@ def register(app: typer.Typer) -> None:
 
         targets = _targets(files, output)
         for target in targets:
-            check_output(target, [model, *files])
+            check_output(target, [Path(model), *files])
         keys = parse_keys(key or [])
         use_threads(threads)
         potential = load(model, head=head, device=device, dtype=dtype)

@@ -19,7 +19,7 @@ from crossfield.model.pair import ZBLRepulsion
 from crossfield.model.product import ProductBasis
 from crossfield.model.radial import basis_of, polynomial_cutoff, transform_of
 from crossfield.model.readout import LinearReadout, readouts_of
-from crossfield.theory import Head
+from crossfield.theory import Head, head_index
 
 
 class Output(NamedTuple):
@@ -37,9 +37,11 @@ class Model(nn.Module):
     Args:
         config: sizes and choices.
         heads: the heads, with their theories, reference energies, scales and shifts.
+        default_head: the head that answers where none is asked for; None: one must be, if there are several.
 
     Raises:
-        InputError: no heads, repeated names, or reference energies for elements outside the model.
+        InputError: no heads, repeated names, a default that is none of them, or reference energies for
+            elements outside the model.
     """
 
     element_of: Tensor  # (119,) position of an atomic number among the elements
@@ -47,10 +49,11 @@ class Model(nn.Module):
     scale: Tensor  # (heads,) eV
     shift: Tensor  # (heads,) eV
 
-    def __init__(self, config: ModelConfig, heads: Sequence[Head]) -> None:
+    def __init__(self, config: ModelConfig, heads: Sequence[Head], default_head: str | None = None) -> None:
         super().__init__()
         _check_heads(config, heads)
         self.config, self.heads = config, tuple(heads)
+        self.default_head = None if default_head is None else heads[head_index(heads, default_head)].name
 
         self.embedding = ElementEmbedding(len(config.elements), config.channels)
         self.inputs = InputEmbedding(config.inputs, config.channels) if config.inputs else None

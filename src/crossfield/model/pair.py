@@ -18,7 +18,8 @@ class ZBLRepulsion(nn.Module):
 
     screening = ((0.1818, 3.2), (0.5099, 0.9423), (0.2802, 0.4028), (0.02817, 0.2016))
     coulomb = 14.3996  # e^2 / (4 pi eps0), eV Å
-    length = 0.4543 * 0.529  # Å
+    prefactor = 0.4543
+    length = prefactor * 0.529  # Å
     exponent = 0.3
 
     def __init__(self, power: int) -> None:

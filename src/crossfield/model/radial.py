@@ -15,10 +15,17 @@ from crossfield.model.config import ModelConfig
 
 
 def polynomial_cutoff(d: Tensor, r_max: float | Tensor, p: int) -> Tensor:
-    """Smooth step from 1 at d = 0 to 0 at r_max, with p-1 zero derivatives there. Same shape as d."""
+    """Smooth step from 1 at d = 0 to 0 at r_max, with p-1 zero derivatives at 0 and two at r_max.
+
+    1 - (p+1)(p+2)/2 u^p + p(p+2) u^(p+1) - p(p+1)/2 u^(p+2), u = d/r_max; 0 beyond. Same shape as d.
+    Factored as (1-u)^3 sum_k<p (k+1)(k+2)/2 u^k, of positive terms: written out, what the terms leave of each other near
+    r_max is their rounding, and in float32 that is felt where the step multiplies a large repulsion.
+    """
     u = d / r_max
-    f = 1.0 - 0.5 * (p + 1) * (p + 2) * u**p + p * (p + 2) * u ** (p + 1) - 0.5 * p * (p + 1) * u ** (p + 2)
-    return torch.where(u < 1.0, f, torch.zeros_like(f))
+    f = torch.zeros_like(u)
+    for k in reversed(range(p)):
+        f = f * u + 0.5 * (k + 1) * (k + 2)
+    return torch.where(u < 1.0, f * (1.0 - u) ** 3, torch.zeros_like(f))
 
 
 class AgnesiTransform(nn.Module):

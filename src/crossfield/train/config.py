@@ -287,6 +287,12 @@ class Config(Section):
     output: Path
     base: Path = Path()
 
+    @model_validator(mode="after")
+    def _frames_have_the_inputs(self) -> Config:
+        for name in self.model.extra_inputs:
+            raise ValueError(f"model.inputs.{name}: must be 'charge' or 'spin', which are what frames state")
+        return self
+
     @property
     def folder(self) -> Path:
         """Folder of the run."""

@@ -1,8 +1,8 @@
 """Checkpoints: one safetensors file with JSON metadata. Nothing is ever unpickled.
 
-Format version 1: the tensors are the parameters of `Model` under their own names; the document (entry
-"crossfield" of the metadata) holds `config`, `heads` (theory, E0, scale, shift), `provenance`, `versions` and
-`written`, beside the version and the checksums of `crossfield.zoo.container`.
+The layout is described in docs/checkpoint-format.md. A change of it that older versions of Crossfield would
+misread, or that newer ones must translate, gets a new version number, an entry in the `upgrades` of `KIND`,
+and one small file of the version before in tests/zoo/formats.
 """
 
 from __future__ import annotations
@@ -23,7 +23,13 @@ from crossfield.model import Model, ModelConfig
 from crossfield.theory import Head
 from crossfield.zoo import container
 
-KIND = container.Kind("crossfield", "a Crossfield checkpoint", version=1)
+
+def _from_1(document: dict[str, Any]) -> dict[str, Any]:
+    """Version 1 knew only the kinds of interaction, basis and readout that are the defaults."""
+    return document | {"default_head": None}
+
+
+KIND = container.Kind("crossfield", "a Crossfield checkpoint", version=2, upgrades={1: _from_1})
 _LIBRARIES = ("crossfield", "torch", "numpy", "ase", "vesin", "cuequivariance")
 
 
@@ -38,6 +44,7 @@ def save(path: Path, model: Model, provenance: Mapping[str, object]) -> None:
     document = {
         "config": model.config.model_dump(mode="json"),
         "heads": [head.model_dump(mode="json") for head in model.heads],
+        "default_head": model.default_head,
         "provenance": dict(provenance),
         "versions": {name: version(name) for name in _LIBRARIES} | {"python": platform.python_version()},
         "written": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -60,11 +67,12 @@ def load(path: Path, *, device: torch.device | str = "cpu", dtype: torch.dtype |
     try:
         config = ModelConfig.model_validate(document["config"])
         heads = [Head.model_validate(head) for head in document["heads"]]
+        default_head = _name_or_none(document["default_head"])
     except (KeyError, TypeError, ValidationError) as error:
         fault = _first_fault(error)
         raise InputError(f"the description of the model is damaged: {fault}", file=path) from error
     try:
-        model = Model(config, heads)
+        model = Model(config, heads, default_head)
     except InputError as error:
         raise InputError(f"the description of the model is damaged: {error.message}", file=path) from error
     _fill(model, tensors, path)
@@ -102,6 +110,12 @@ def _fill(model: Model, tensors: Mapping[str, Tensor], path: Path) -> None:
             raise InputError(f"tensor {name!r} contains NaN or infinity", file=path)
     model.to(dtype)
     model.load_state_dict(dict(tensors))
+
+
+def _name_or_none(value: object) -> str | None:
+    if value is not None and not isinstance(value, str):
+        raise TypeError("default_head is no name")
+    return value
 
 
 def _first_fault(error: KeyError | TypeError | ValidationError) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -28,7 +28,8 @@ class Kind(NamedTuple):
 
     key: str  # name of the metadata entry
     name: str  # in error messages, with its article
-    version: int  # the one written and read here
+    version: int  # the one written here
+    upgrades: Mapping[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}  # from a version to the next
 
 
 def write(path: Path, kind: Kind, tensors: Mapping[str, Tensor], document: Mapping[str, object]) -> None:
@@ -100,16 +101,18 @@ def _document(metadata: Mapping[str, str], kind: Kind, path: Path) -> dict[str, 
     if metadata.get("sha256") != sha256(text.encode()):
         raise InputError("the file is damaged (checksum)", file=path)
     try:
-        document = json.loads(text)
+        document: dict[str, Any] = json.loads(text)
         version = document["format_version"]
     except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise InputError(foreign, file=path) from error
-    if version != kind.version:
+    if type(version) is not int or version not in (*kind.upgrades, kind.version):
         raise InputError(
-            f"{kind.name} of format version {version} is not known here (this version reads {kind.version}); "
-            "install a newer crossfield",
+            f"{kind.name} of format version {version} is not known here (this version reads up to "
+            f"{kind.version}); install a newer crossfield",
             file=path,
         )
+    for older in range(version, kind.version):
+        document = kind.upgrades[older](document)
     return document
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from os import PathLike
 from typing import Literal
 
 import torch
@@ -10,35 +10,43 @@ import torch
 from crossfield.errors import InputError
 from crossfield.model.potential import Potential
 from crossfield.zoo import checkpoint
+from crossfield.zoo.fetch import local_model
 
 Backend = Literal["auto", "reference"]
 _DTYPES = {"float32": torch.float32, "float64": torch.float64}
 
 
 def load(
-    path: str | Path,
+    model: str | PathLike[str],
     *,
     head: str | None = None,
     device: str = "auto",
     dtype: str | torch.dtype | None = None,
     backend: Backend = "auto",
+    accept_licence: bool = False,
 ) -> Potential:
     """Load a model for prediction.
 
     Args:
-        path: a checkpoint written by Crossfield.
-        head: the head to answer by default; needed at the latest in `predict` if there are several.
+        model: a checkpoint written by Crossfield, a `.model` file of mace-torch, or the name of a published
+            model (`crossfield models` lists them). What is neither here nor in Crossfield's own format is
+            downloaded and converted once, and kept in the cache.
+        head: the head to answer by default; needed at the latest in `predict` if there are several and the
+            model has no default of its own.
         device: "cpu", "cuda", "cuda:1", ... or "auto": a GPU where there is one.
         dtype: "float32", "float64" or None: as stored.
         backend: "reference" (plain torch), or "auto": the fastest one available.
+        accept_licence: you accept the licence of a published model, where that is not MIT.
 
     Raises:
-        InputError: no such file, not a checkpoint, unknown head, device, dtype or back end.
+        InputError: no such file or published model, not a model, a licence that is not accepted, a download
+            that failed, or an unknown head, device, dtype or back end.
     """
     if backend not in ("auto", "reference"):
         raise InputError(f"unknown back end {backend!r} (there are: auto, reference)")
-    model = checkpoint.load(Path(path), device=_device(device), dtype=_dtype(dtype))
-    return Potential(model, head=head)
+    where, precision = _device(device), _dtype(dtype)  # a mistake here is found before a download
+    path = local_model(model, accept_licence=accept_licence)
+    return Potential(checkpoint.load(path, device=where, dtype=precision), head=head)
 
 
 def _device(name: str) -> torch.device:

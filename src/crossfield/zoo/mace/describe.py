@@ -1,0 +1,194 @@
+"""The configuration of a model, recovered from the shapes of its tensors and the facts beside them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from pydantic import ValidationError
+
+from crossfield.errors import InputError
+from crossfield.model import ModelConfig
+from crossfield.zoo.mace.facts import Facts
+from crossfield.zoo.mace.source import Source
+
+INPUT_NAMES = {"total_charge": "charge", "total_spin": "spin"}  # ours for those of mace-torch
+BLOCKS = {
+    "RealAgnosticInteractionBlock": "plain",
+    "RealAgnosticResidualInteractionBlock": "residual",
+    "RealAgnosticDensityInteractionBlock": "density",
+    "RealAgnosticDensityResidualInteractionBlock": "density_residual",
+    "RealAgnosticResidualNonLinearInteractionBlock": "nonlinear",
+}
+
+
+def describe(source: Source, facts: Facts) -> ModelConfig:
+    """The configuration of the model in a file; its tensors stay where they are.
+
+    Raises:
+        InputError: a tensor that the configuration follows from is missing, or sizes that belong to no model.
+    """
+    elements = source.peek("atomic_numbers").tolist()
+    layers = source.count("interactions.{}")
+    if layers == 0:
+        raise InputError("tensor 'interactions.0.linear_up.weight' is missing")
+    channels = _divided(source, "node_embedding.linear.weight", len(elements))
+    L_max = source.count("products.0.symmetric_contractions.contractions.{}") - 1
+    l_max = round(source.peek(_coupling(0, 1)).shape[-2] ** 0.5) - 1
+    max_L = L_max if layers > 1 else 0
+    blocks = [_block(source, i, len(elements), channels, l_max) for i in range(layers)]
+    if len(set(blocks[1:])) > 1:
+        raise InputError(f"the interactions after the first differ: {', '.join(blocks[1:])}")
+    nonlinear = [i for i, block in enumerate(blocks) if block == "nonlinear"]
+    per_element = {
+        source.peek(_weights(i)).shape[0] == len(elements) for i in range(layers) if len(elements) > 1
+    }
+    divided = bool({"plain", "residual"} & set(blocks))
+    settings: dict[str, Any] = {
+        "elements": elements,
+        "cutoff": float(source.peek("r_max")),
+        "channels": channels,
+        **_edge_channels(source, channels, max_L, layers),
+        "max_L": max_L,
+        "l_max": l_max,
+        "correlation": [source.count(_coupling(i, "{}"), first=1) for i in range(layers)],
+        "layers": layers,
+        "interaction": blocks[-1],
+        "first_interaction": None if blocks[0] == blocks[-1] else blocks[0],
+        "average_neighbours": facts.average_neighbours if divided else None,
+        **_radial(source, nonlinear),
+        "cutoff_power": int(source.peek("radial_embedding.cutoff_fn.p")),
+        "cutoff_on": facts.cutoff_on,
+        "pair": "zbl" if source.has("pair_repulsion_fn") else "none",
+        "product_per_element": True in per_element,
+        **_readouts(source, facts, channels, layers),
+        "inputs": _inputs(source, facts),
+        "embedding_readout": source.has("embedding_readout"),
+    }
+    try:
+        return ModelConfig.model_validate(settings)
+    except ValidationError as error:
+        fault = error.errors()[0]
+        where = ".".join(map(str, fault["loc"])) or "model"
+        raise InputError(f"sizes that belong to no model: {where}: {fault['msg']}") from error
+
+
+def _coupling(layer: int, degree: int | str) -> str:
+    return f"products.{layer}.symmetric_contractions.contractions.0.U_matrix_{degree}"
+
+
+def _weights(layer: int) -> str:
+    return f"products.{layer}.symmetric_contractions.contractions.0.weights_max"
+
+
+def _divided(source: Source, name: str, size: int) -> int:
+    """Number of entries of a tensor over a number that must divide it."""
+    total = source.peek(name).numel()
+    if size == 0 or total == 0 or total % size:
+        raise InputError(f"tensor {name!r} has {total} entries, which is no multiple of {size}")
+    return total // size
+
+
+def _block(source: Source, layer: int, elements: int, channels: int, l_max: int) -> str:
+    """Kind of an interaction, by its class, or in a state dict by its tensors."""
+    path = f"interactions.{layer}"
+    if not source.is_state_dict:
+        return BLOCKS[source.kind(path)]
+    if source.has(f"{path}.alpha"):
+        return "nonlinear"
+    # weights of the element mix the whole message, or the features that go past it
+    whole = elements * channels**2 * (l_max + 1)
+    plain = source.peek(f"{path}.skip_tp.weight").numel() == whole and (layer == 0 or l_max > 0)
+    if source.has(f"{path}.density_fn"):
+        return "density" if plain else "density_residual"
+    return "plain" if plain else "residual"
+
+
+def _edge_channels(source: Source, channels: int, max_L: int, layers: int) -> dict[str, Any]:
+    first = _divided(source, "interactions.0.linear_up.weight", channels)
+    if layers == 1:
+        return {"edge_channels": None if first == channels else first}
+    later = _divided(source, "interactions.1.linear_up.weight", channels * (max_L + 1))
+    if first not in (channels, later):
+        raise InputError(f"edges of {first} and {later} channels in a model of {channels} are not known here")
+    return {
+        "edge_channels": None if first == later == channels else later,
+        "edge_channels_first": first == later,
+    }
+
+
+def _radial(source: Source, nonlinear: list[int]) -> dict[str, Any]:
+    at = "radial_embedding."
+    if source.has(f"{at}bessel_fn.bessel_weights"):
+        functions, size = "bessel", source.peek(f"{at}bessel_fn.bessel_weights").numel()
+    elif source.has(f"{at}bessel_fn.gaussian_weights"):
+        functions, size = "gaussian", source.peek(f"{at}bessel_fn.gaussian_weights").numel()
+    else:
+        functions, size = "chebyshev", source.peek(f"{at}bessel_fn.n").numel()
+    transform = "none"
+    if source.has(f"{at}distance_transform"):
+        transform = "soft" if source.has(f"{at}distance_transform.alpha") else "agnesi"
+    network = "interactions.0.conv_tp_weights."
+    if source.has(f"{network}layer0.weight"):
+        count = source.count(f"{network}layer{{}}.weight")
+        hidden = [source.peek(f"{network}layer{k}.weight").shape[1] for k in range(count - 1)]
+    else:
+        count = source.count(f"{network}net.{{}}.weight", step=3)
+        hidden = [source.peek(f"{network}net.{3 * k}.weight").shape[0] for k in range(count - 1)]
+    found: dict[str, Any] = {
+        "radial_functions": functions,
+        "radial_basis": size,
+        "radial_network": hidden,
+        "transform": transform,
+    }
+    if nonlinear:
+        found["density_width"] = source.peek(f"interactions.{nonlinear[0]}.density_fn.net.0.weight").shape[0]
+    return found
+
+
+def _readouts(source: Source, facts: Facts, channels: int, layers: int) -> dict[str, Any]:
+    count = source.count("readouts.{}")
+    if count not in (layers, 1):
+        raise InputError(f"there are {count} readouts for {layers} layers")
+    last = f"readouts.{count - 1}."
+    found: dict[str, Any] = {"last_readout_only": layers > 1 and count == 1}
+    if layers == 1:
+        return found
+    width = _divided(source, f"{last}linear_1.weight", channels * len(facts.heads))
+    kind = "bias" if source.has(f"{last}linear_mid") else "nonlinear"
+    return found | {
+        "readout": kind,
+        "readout_width": width,
+        "readout_activation": facts.readout_activation,
+    }
+
+
+def _inputs(source: Source, facts: Facts) -> dict[str, dict[str, Any]]:
+    prefix = "joint_embedding.embedders."
+    order = dict.fromkeys(
+        name.removeprefix(prefix).split(".")[0] for name in source.tensors if name.startswith(prefix)
+    )
+    specs = source.attribute("joint_embedding", "specs")
+    if isinstance(specs, dict):  # the order in which the embeddings are joined
+        if set(specs) != set(order):
+            raise InputError("the inputs that are described are not those that have weights")
+        order = dict.fromkeys(map(str, specs))
+    found = {}
+    for name in order:
+        ours = INPUT_NAMES.get(name, name)
+        at = f"{prefix}{name}."
+        if source.has(f"{at}weight"):
+            classes, width = _matrix(source, f"{at}weight")
+            offset = facts.offsets.get(name, 0)
+            found[ours] = {"kind": "class", "classes": classes, "offset": offset, "width": width}
+        else:
+            width, _ = _matrix(source, f"{at}0.weight")
+            found[ours] = {"kind": "real", "width": width, "bias": source.has(f"{at}0.bias")}
+    return found
+
+
+def _matrix(source: Source, name: str) -> torch.Size:
+    shape = source.peek(name).shape
+    if len(shape) != 2:
+        raise InputError(f"tensor {name!r} has shape {tuple(shape)}, expected a matrix")
+    return shape
