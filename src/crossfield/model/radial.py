@@ -18,8 +18,8 @@ def polynomial_cutoff(d: Tensor, r_max: float | Tensor, p: int) -> Tensor:
     """Smooth step from 1 at d = 0 to 0 at r_max, with p-1 zero derivatives at 0 and two at r_max.
 
     1 - (p+1)(p+2)/2 u^p + p(p+2) u^(p+1) - p(p+1)/2 u^(p+2), u = d/r_max; 0 beyond. Same shape as d.
-    Factored as (1-u)^3 sum_k<p (k+1)(k+2)/2 u^k, of positive terms: written out, what the terms leave of each other near
-    r_max is their rounding, and in float32 that is felt where the step multiplies a large repulsion.
+    Factored as (1-u)^3 sum_k<p (k+1)(k+2)/2 u^k, of positive terms: written out, what the terms leave of each
+    other near r_max is their rounding, which is felt in float32 where the step multiplies a large repulsion.
     """
     u = d / r_max
     f = torch.zeros_like(u)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
 from pydantic import ValidationError
 
 from crossfield.errors import InputError
@@ -28,36 +27,38 @@ def describe(source: Source, facts: Facts) -> ModelConfig:
     Raises:
         InputError: a tensor that the configuration follows from is missing, or sizes that belong to no model.
     """
-    elements = source.peek("atomic_numbers").tolist()
+    elements = source.peek("atomic_numbers").flatten().tolist()
     layers = source.count("interactions.{}")
     if layers == 0:
         raise InputError("tensor 'interactions.0.linear_up.weight' is missing")
     channels = _divided(source, "node_embedding.linear.weight", len(elements))
     L_max = source.count("products.0.symmetric_contractions.contractions.{}") - 1
-    l_max = round(source.peek(_coupling(0, 1)).shape[-2] ** 0.5) - 1
+    components, _ = source.shape(_coupling(0, 1), 2)
+    l_max = round(components**0.5) - 1
     max_L = L_max if layers > 1 else 0
-    blocks = [_block(source, i, len(elements), channels, l_max) for i in range(layers)]
+    outputs = [max_L] * (layers - 1) + [0]  # highest l that leaves each layer
+    blocks = [_block(source, i, len(elements), channels, l_max, L) for i, L in enumerate(outputs)]
     if len(set(blocks[1:])) > 1:
         raise InputError(f"the interactions after the first differ: {', '.join(blocks[1:])}")
     nonlinear = [i for i, block in enumerate(blocks) if block == "nonlinear"]
     per_element = {
-        source.peek(_weights(i)).shape[0] == len(elements) for i in range(layers) if len(elements) > 1
+        source.shape(_weights(i), 3)[0] == len(elements) for i in range(layers) if len(elements) > 1
     }
     divided = bool({"plain", "residual"} & set(blocks))
     settings: dict[str, Any] = {
         "elements": elements,
-        "cutoff": float(source.peek("r_max")),
+        "cutoff": source.one("r_max"),
         "channels": channels,
         **_edge_channels(source, channels, max_L, layers),
         "max_L": max_L,
         "l_max": l_max,
-        "correlation": [source.count(_coupling(i, "{}"), first=1) for i in range(layers)],
+        "correlation": [_correlation(source, i) for i in range(layers)],
         "layers": layers,
         "interaction": blocks[-1],
         "first_interaction": None if blocks[0] == blocks[-1] else blocks[0],
         "average_neighbours": facts.average_neighbours if divided else None,
         **_radial(source, nonlinear),
-        "cutoff_power": int(source.peek("radial_embedding.cutoff_fn.p")),
+        "cutoff_power": source.one("radial_embedding.cutoff_fn.p"),
         "cutoff_on": facts.cutoff_on,
         "pair": "zbl" if source.has("pair_repulsion_fn") else "none",
         "product_per_element": True in per_element,
@@ -71,6 +72,12 @@ def describe(source: Source, facts: Facts) -> ModelConfig:
         fault = error.errors()[0]
         where = ".".join(map(str, fault["loc"])) or "model"
         raise InputError(f"sizes that belong to no model: {where}: {fault['msg']}") from error
+
+
+def _correlation(source: Source, layer: int) -> int:
+    """Degree of the product, by its coupling tensors and weights; what one of them lacks is missed later."""
+    at = f"products.{layer}.symmetric_contractions.contractions.0."
+    return max(source.count(f"{at}U_matrix_{{}}", first=1), 1 + source.count(f"{at}weights.{{}}"))
 
 
 def _coupling(layer: int, degree: int | str) -> str:
@@ -89,7 +96,7 @@ def _divided(source: Source, name: str, size: int) -> int:
     return total // size
 
 
-def _block(source: Source, layer: int, elements: int, channels: int, l_max: int) -> str:
+def _block(source: Source, layer: int, elements: int, channels: int, l_max: int, L_out: int) -> str:
     """Kind of an interaction, by its class, or in a state dict by its tensors."""
     path = f"interactions.{layer}"
     if not source.is_state_dict:
@@ -97,8 +104,13 @@ def _block(source: Source, layer: int, elements: int, channels: int, l_max: int)
     if source.has(f"{path}.alpha"):
         return "nonlinear"
     # weights of the element mix the whole message, or the features that go past it
-    whole = elements * channels**2 * (l_max + 1)
-    plain = source.peek(f"{path}.skip_tp.weight").numel() == whole and (layer == 0 or l_max > 0)
+    weights = source.peek(f"{path}.skip_tp.weight").numel()
+    plain = weights == elements * channels**2 * (l_max + 1) and (layer == 0 or l_max > 0)
+    out = source.peek(f"{path}.skip_tp.output_mask").numel()
+    if out != channels * ((l_max if plain else L_out) + 1) ** 2:
+        raise InputError(
+            f"tensor '{path}.skip_tp.weight' has {weights} entries, which do not give {out} numbers"
+        )
     if source.has(f"{path}.density_fn"):
         return "density" if plain else "density_residual"
     return "plain" if plain else "residual"
@@ -128,22 +140,26 @@ def _radial(source: Source, nonlinear: list[int]) -> dict[str, Any]:
     transform = "none"
     if source.has(f"{at}distance_transform"):
         transform = "soft" if source.has(f"{at}distance_transform.alpha") else "agnesi"
-    network = "interactions.0.conv_tp_weights."
-    if source.has(f"{network}layer0.weight"):
-        count = source.count(f"{network}layer{{}}.weight")
-        hidden = [source.peek(f"{network}layer{k}.weight").shape[1] for k in range(count - 1)]
-    else:
-        count = source.count(f"{network}net.{{}}.weight", step=3)
-        hidden = [source.peek(f"{network}net.{3 * k}.weight").shape[0] for k in range(count - 1)]
     found: dict[str, Any] = {
         "radial_functions": functions,
         "radial_basis": size,
-        "radial_network": hidden,
+        "radial_network": _hidden(source),
         "transform": transform,
     }
     if nonlinear:
-        found["density_width"] = source.peek(f"interactions.{nonlinear[0]}.density_fn.net.0.weight").shape[0]
+        found["density_width"] = source.shape(f"interactions.{nonlinear[0]}.density_fn.net.0.weight", 2)[0]
     return found
+
+
+def _hidden(source: Source) -> list[int]:
+    """Hidden widths of the radial network, which has as many layers as the longest of them shows."""
+    networks = [f"interactions.{i}.conv_tp_weights." for i in range(source.count("interactions.{}"))]
+    first = networks[0]
+    if source.has(f"{first}layer0"):
+        count = max(source.count(f"{network}layer{{}}") for network in networks)
+        return [source.shape(f"{first}layer{k}.weight", 2)[1] for k in range(count - 1)]
+    norms = max(source.count(f"{network}net.{{}}", first=1, step=3) for network in networks)
+    return [source.shape(f"{first}net.{3 * k}.weight", 2)[0] for k in range(norms)]
 
 
 def _readouts(source: Source, facts: Facts, channels: int, layers: int) -> dict[str, Any]:
@@ -168,27 +184,20 @@ def _inputs(source: Source, facts: Facts) -> dict[str, dict[str, Any]]:
     order = dict.fromkeys(
         name.removeprefix(prefix).split(".")[0] for name in source.tensors if name.startswith(prefix)
     )
-    specs = source.attribute("joint_embedding", "specs")
-    if isinstance(specs, dict):  # the order in which the embeddings are joined
-        if set(specs) != set(order):
+    if order and not source.is_state_dict:
+        specs = source.attribute("joint_embedding", "specs")
+        if not isinstance(specs, dict) or set(specs) != set(order):
             raise InputError("the inputs that are described are not those that have weights")
-        order = dict.fromkeys(map(str, specs))
+        order = dict.fromkeys(map(str, specs))  # in which the embeddings are joined
     found = {}
     for name in order:
         ours = INPUT_NAMES.get(name, name)
         at = f"{prefix}{name}."
         if source.has(f"{at}weight"):
-            classes, width = _matrix(source, f"{at}weight")
+            classes, width = source.shape(f"{at}weight", 2)
             offset = facts.offsets.get(name, 0)
             found[ours] = {"kind": "class", "classes": classes, "offset": offset, "width": width}
         else:
-            width, _ = _matrix(source, f"{at}0.weight")
+            width, _ = source.shape(f"{at}0.weight", 2)
             found[ours] = {"kind": "real", "width": width, "bias": source.has(f"{at}0.bias")}
     return found
-
-
-def _matrix(source: Source, name: str) -> torch.Size:
-    shape = source.peek(name).shape
-    if len(shape) != 2:
-        raise InputError(f"tensor {name!r} has shape {tuple(shape)}, expected a matrix")
-    return shape

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from crossfield.errors import InputError
+from crossfield.zoo.mace.attributes import check_attributes
 from crossfield.zoo.mace.source import Source, function_name, number
-from crossfield.zoo.pickled import Record
 
-ACTIVATIONS = {"silu": "silu", "tanh": "tanh", "abs": "abs", "absolute": "abs", "none": "none"}
+INPUT_KEYS = {"type", "per", "in_dim", "emb_dim", "num_classes", "offset", "use_bias"}
 
 
 class Facts(BaseModel):
@@ -34,41 +35,45 @@ class Facts(BaseModel):
     offsets: dict[str, int] = Field(default_factory=dict)
 
 
-def stated(source: Source) -> Facts:
+def stated(source: Source, values: Mapping[str, object]) -> Facts:
     """The facts in the attributes of a module file.
 
+    Args:
+        source: the file.
+        values: facts that a user gives; only what the file does not state itself.
+
     Raises:
-        InputError: an attribute that is not as mace-torch writes it, or that asks for what is not known here.
+        InputError: an attribute that is missing, is not as mace-torch writes it, or asks for what is not
+            known here; or a given fact that the file states.
     """
-    _refuse_unknown(source)
-    layers = source.count("interactions.{}")
+    check_attributes(source)
+    found: dict[str, object] = {
+        "heads": _heads(source),
+        "readout_activation": _activation(source),
+        "offsets": _offsets(source),
+    }
     averages = {
-        number(source.attribute(f"interactions.{i}", "avg_num_neighbors"), "avg_num_neighbors")
-        for i in range(layers)
-        if source.attribute(f"interactions.{i}", "avg_num_neighbors") is not None
+        number(value, "avg_num_neighbors")
+        for i in range(source.count("interactions.{}"))
+        if (value := source.attribute(f"interactions.{i}", "avg_num_neighbors")) is not None
     }
     if len(averages) > 1:
         raise InputError(f"the layers differ in avg_num_neighbors: {sorted(averages)}")
-    heads = source.attribute("", "heads", ["Default"])
-    if heads is None:
-        heads = ["Default"]
-    if not isinstance(heads, list | tuple) or not all(isinstance(head, str) for head in heads):
-        raise InputError("the names of the heads are damaged")
-    on_basis = source.attribute("radial_embedding", "apply_cutoff", True)
-    try:
-        return Facts(
-            average_neighbours=averages.pop() if averages else None,
-            cutoff_on="basis" if on_basis in (True, None) else "weights",
-            readout_activation=_activation(source),
-            heads=tuple(heads),
-            offsets=_offsets(source),
-        )
-    except ValidationError as error:
-        fault = error.errors()[0]
-        raise InputError(f"{fault['loc'][0]} is damaged: {fault['msg']}") from error
+    if averages:
+        found["average_neighbours"] = averages.pop()
+    on_basis = source.attribute("radial_embedding", "apply_cutoff")
+    if on_basis is not None:
+        found["cutoff_on"] = "basis" if on_basis else "weights"
+    elif "edge_irreps" not in source.attributes[""]:
+        found["cutoff_on"] = "basis"  # written before there was a choice
+    elif "cutoff_on" not in values:
+        raise InputError("the file does not say what the cutoff multiplies: --set cutoff_on=basis or weights")
+    if twice := sorted(set(found) & set(values)):
+        raise InputError(f"the file itself states {', '.join(twice)}; leave --set out")
+    return _validated(found | dict(values))
 
 
-def given(source: Source, values: dict[str, object]) -> Facts:
+def given(source: Source, values: Mapping[str, object]) -> Facts:
     """The facts that a user gives for a state dict.
 
     Raises:
@@ -96,12 +101,16 @@ def given(source: Source, values: dict[str, object]) -> Facts:
             "a state dict does not say everything: give `crossfield convert` the rest with --set: "
             + "; ".join(missing)
         )
+    return _validated({"heads": ("Default",), **values})
+
+
+def _validated(values: Mapping[str, object]) -> Facts:
     try:
-        return Facts.model_validate({"heads": ("Default",)} | values)
+        return Facts.model_validate(values)
     except ValidationError as error:
         fault = error.errors()[0]
         where = ".".join(map(str, fault["loc"]))
-        raise InputError(f"--set {where}: {fault['msg']} (known: {', '.join(Facts.model_fields)})") from error
+        raise InputError(f"{where}: {fault['msg']} (known: {', '.join(Facts.model_fields)})") from error
 
 
 def classes_of(source: Source) -> list[str]:
@@ -111,56 +120,38 @@ def classes_of(source: Source) -> list[str]:
     return [parts[0] for parts in names if parts[1:] == ["weight"]]
 
 
-def _refuse_unknown(source: Source) -> None:
-    """Check the attributes that change what a module computes and leave no trace in its tensors."""
-    for name in ("use_so3", "keep_last_layer_irreps"):
-        if source.attribute("", name, False):
-            raise InputError(f"models with {name} are not known here")
-    harmonics = source.attributes.get("spherical_harmonics", {})
-    if harmonics.get("normalization", "component") != "component" or harmonics.get("normalize") is False:
-        raise InputError("the spherical harmonics are normalised otherwise than in mace-torch")
-    for path, attributes in source.attributes.items():
-        config = attributes.get("cueq_config")
-        if isinstance(config, Record) and isinstance(config.state, dict) and config.state.get("enabled"):
-            raise InputError(
-                "the file was saved with cuEquivariance kernels: mace_convert_cueq_e3nn turns it back"
-            )
-        expected = _expected_functions(path, source.kind(path))
-        for name, function in expected.items():
-            found = function_name(attributes.get(name))
-            if found not in (function, f"{function}_"):
-                raise InputError(f"module {path!r} applies {found} where mace-torch has {function}")
-
-
-def _expected_functions(path: str, kind: str) -> dict[str, str]:
-    """Attributes of a module that hold a function, and which one; but for the last readout, which varies."""
-    if kind == "GatedEquivariantBlock":
-        return {"_act_scalar": "silu", "_act_gate": "sigmoid"}
-    if kind == "normalize2mom" and not path.startswith("readouts."):
-        return {"f": "sigmoid" if ".act_gates." in path else "silu"}
-    return {}
+def _heads(source: Source) -> tuple[str, ...]:
+    """Names of the heads; files of one head may not have any."""
+    heads = source.attribute("", "heads") or ["Default"]
+    if not isinstance(heads, list | tuple) or not all(isinstance(head, str) for head in heads):
+        raise InputError("the names of the heads are damaged")
+    names = tuple(str(head) for head in heads)
+    last = f"readouts.{source.count('readouts.{}') - 1}"
+    masked = source.kind(last) in ("NonLinearReadoutBlock", "NonLinearBiasReadoutBlock")
+    if masked and len(names) > 1 and source.attribute(last, "num_heads") != len(names):
+        raise InputError(f"module {last!r} does not tell the {len(names)} heads apart")
+    return names
 
 
 def _activation(source: Source) -> str:
     """Non-linearity of the last readout."""
     path = f"readouts.{source.count('readouts.{}') - 1}.non_linearity"
-    if path not in source.classes:
-        return "silu"  # there is none: a single linear readout
-    acts = source.attribute(path, "acts")
-    function = source.attribute(f"{path}.acts.0", "f", acts[0] if isinstance(acts, list) and acts else None)
-    name = function_name(function)
-    if name not in ACTIVATIONS:
-        raise InputError(f"the last readout applies {name}, which is not known here")
-    return ACTIVATIONS[name]
+    if source.kind(path.removesuffix(".non_linearity")) == "LinearReadoutBlock":
+        return "silu"  # there is none
+    acts = source.attribute(f"{path}.acts", "_modules")
+    if isinstance(acts, dict) and list(acts) == ["0"] and acts["0"] is None:
+        return "none"
+    if source.kind(f"{path}.acts.0") != "normalize2mom":
+        raise InputError(f"module {path!r} is damaged")
+    return function_name(source.attribute(f"{path}.acts.0", "f"))  # checked with all others
 
 
 def _offsets(source: Source) -> dict[str, int]:
+    classes = classes_of(source)
     specs = source.attribute("joint_embedding", "specs", {})
-    if not isinstance(specs, dict):
-        raise InputError("the description of the inputs is damaged")
     offsets = {}
-    for name, spec in specs.items():
-        if not isinstance(spec, dict):
+    for name, spec in specs.items() if isinstance(specs, dict) else ():
+        if not isinstance(spec, dict) or not set(spec) <= INPUT_KEYS:
             raise InputError(f"the description of input {name!r} is damaged")
         if spec.get("per") != "graph" or spec.get("in_dim", 1) != 1:
             raise InputError(f"input {name!r} is not one number per structure; such are not known here")
@@ -168,4 +159,6 @@ def _offsets(source: Source) -> dict[str, int]:
         if offset != round(offset):
             raise InputError(f"the offset of input {name!r} is {offset}, not a whole number")
         offsets[str(name)] = round(offset)
-    return {name: offsets[name] for name in classes_of(source) if name in offsets}
+    if missing := set(classes) - set(offsets):
+        raise InputError(f"input {min(missing)!r} has weights and no description")
+    return {name: offsets[name] for name in classes}

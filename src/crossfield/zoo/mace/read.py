@@ -43,24 +43,20 @@ def read(path: Path, facts: Mapping[str, object] | None = None) -> Imported:
     """
     content = torchfile.read(path)
     try:
-        return _import(source_of(content.root), dict(facts or {}))
+        return model_of(source_of(content.root), facts or {})
     except InputError as error:
         raise InputError(error.message, file=path) from error
 
 
-def _import(source: Source, values: dict[str, object]) -> Imported:
+def model_of(source: Source, values: Mapping[str, object]) -> Imported:
+    """The model in a source, which is used up; arguments and errors as in `read`."""
     kind = "state dict" if source.is_state_dict else "module"
-    if source.is_state_dict:
-        facts = given(source, values)
-    elif values:
-        raise InputError(f"the file itself states {', '.join(values)}; leave --set out")
-    else:
-        facts = stated(source)
-    drop_empty(source)
+    facts = given(source, values) if source.is_state_dict else stated(source, values)
+    dtype = _dtype(source)
     config = describe(source, facts)
+    drop_empty(source)
     check_irreps(source, config)
     check_constants(source, config)
-    dtype = _dtype(source)
     model = Model(config, _heads(source, config, facts))
     state = weights_of(source, model)
     if source.tensors:

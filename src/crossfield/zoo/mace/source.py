@@ -38,6 +38,7 @@ KNOWN_CLASSES = frozenset(
     }
 )
 MAX_MODULES = 100_000
+MAX_DEPTH = 50  # of a module in modules; mace-torch has seven
 
 
 @dataclass
@@ -66,6 +67,20 @@ class Source:
         if name not in self.tensors:
             raise InputError(f"tensor {name!r} is missing")
         return self.tensors[name]
+
+    def shape(self, name: str, axes: int) -> tuple[int, ...]:
+        """Shape of a tensor; errors as in `peek`, or another number of axes."""
+        shape = tuple(self.peek(name).shape)
+        if len(shape) != axes:
+            raise InputError(f"tensor {name!r} has shape {shape}, expected {axes} axes")
+        return shape
+
+    def one(self, name: str) -> float:
+        """The number in a tensor of one entry, which stays; errors as in `peek`, or more entries."""
+        tensor = self.peek(name)
+        if tensor.numel() != 1:
+            raise InputError(f"tensor {name!r} has shape {tuple(tensor.shape)}, expected one number")
+        return float(tensor)
 
     def take(self, name: str) -> Tensor:
         """A tensor, which is not left over then; errors as in `peek`."""
@@ -114,8 +129,8 @@ def _from_module(root: Record) -> Source:
         path, module = stack.pop()
         if module is None:  # a submodule that was switched off
             continue
-        if len(classes) >= MAX_MODULES:
-            raise InputError(f"the model has more than {MAX_MODULES} modules, or contains itself")
+        if len(classes) >= MAX_MODULES or path.count(".") >= MAX_DEPTH:
+            raise InputError("the model has far too many modules, or contains itself")
         kind, state = _checked(path, module)
         classes[path] = kind
         attributes[path] = state
