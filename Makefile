@@ -46,6 +46,7 @@ lint: $(VENV)/.installed-dev ## check style, format, types and the direction of 
 	$(BIN)/lint-imports
 
 parity: $(VENV)/.installed-dev $(ORACLE)/.installed ## compare every block and whole models with mace-torch
+	$(ORACLE)/bin/python -m parity.together
 	OMP_NUM_THREADS=$(WORKERS) $(ORACLE)/bin/python -m parity.oracle
 	OMP_NUM_THREADS=$(WORKERS) $(BIN)/python -m pytest parity
 
@@ -70,10 +71,12 @@ $(VENV)/.installed-dev: $(VENV)/.installed
 	$(BIN)/python $(PIP_INSTALL) -e '.[dev]'
 	@touch $@
 
-# mace-torch is only ever installed here: it is what the numbers are compared with, never a dependency.
-$(ORACLE)/.installed: parity/requirements.txt
+# mace-torch is only ever installed here: it is what the numbers are compared with, never a dependency. Crossfield
+# goes in beside it, as with users who have both.
+$(ORACLE)/.installed: parity/requirements.txt pyproject.toml
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed; say which: make PYTHON=..."; exit 1; }
 	$(PYTHON) -m venv $(ORACLE)
 	$(ORACLE)/bin/python $(PIP_INSTALL) $(TORCH)
-	$(ORACLE)/bin/python $(PIP_INSTALL) -r parity/requirements.txt
+	$(ORACLE)/bin/python $(PIP_INSTALL) -r parity/requirements.txt -e .
+	$(ORACLE)/bin/python -m pip check
 	@touch $@

@@ -11,7 +11,7 @@ import pytest
 
 from tests.cli.conftest import Command
 
-COMMANDS = ("train", "evaluate", "predict", "info", "demo")
+COMMANDS = ("train", "evaluate", "predict", "info", "models", "convert", "demo")
 
 
 def test_version(crossfield: Command) -> None:
