@@ -20,7 +20,7 @@ BIN := $(VENV)/bin
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 
 WORKERS ?= 2
-BENCHMARKS ?= benchmarks/train_step.py
+BENCHMARKS ?= benchmarks/train_step.py benchmarks/load_time.py
 
 # Idle OpenMP threads that spin take the processor from the ones that work.
 export OMP_WAIT_POLICY := PASSIVE
@@ -46,7 +46,7 @@ lint: $(VENV)/.installed-dev ## check style, format, types and the direction of 
 	$(BIN)/lint-imports
 
 parity: $(VENV)/.installed-dev $(ORACLE)/.installed ## compare every block and whole models with mace-torch
-	$(ORACLE)/bin/python -m parity.together
+	$(ORACLE)/bin/python -m parity.oracle.together
 	OMP_NUM_THREADS=$(WORKERS) $(ORACLE)/bin/python -m parity.oracle
 	OMP_NUM_THREADS=$(WORKERS) $(BIN)/python -m pytest parity
 

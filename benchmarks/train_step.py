@@ -176,8 +176,7 @@ def as_table(lines: list[Line]) -> Table:
 
 def write(lines: list[Line], threads: int) -> Path:
     """For the archive, as Markdown."""
-    cpu = re.sub(r"[^\w.]+", "-", processor()).strip("-")
-    path = HERE / "results" / f"{date.today().isoformat()}-{cpu}.md"
+    path = HERE / "results" / f"{date.today().isoformat()}-{processor_name()}.md"
     path.parent.mkdir(exist_ok=True)
     rows = [COLUMNS, ("---",) * len(COLUMNS), *(line.cells() for line in lines)]
     table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
@@ -210,6 +209,11 @@ def processor() -> str:
         if found:
             return " ".join(found[1].split())
     return platform.processor() or platform.machine()
+
+
+def processor_name() -> str:
+    """Name of the processor, fit for that of a file."""
+    return re.sub(r"[^\w.]+", "-", processor()).strip("-")
 
 
 if __name__ == "__main__":

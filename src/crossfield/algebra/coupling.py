@@ -1,7 +1,9 @@
-"""Clebsch-Gordan coefficients and symmetric couplings, evaluated once when a model is built.
+"""Clebsch-Gordan coefficients and symmetric couplings, looked up or evaluated once when a model is built.
 
-The numbers come from the group theory of `cuequivariance` (no kernels, no torch). Real bases are the usual
-ones of the field: components of l = 1 are (x, y, z), harmonics are component-normalised.
+The numbers come from the group theory of `cuequivariance` (no kernels, no torch). Those that most models need
+are kept in `tables.npz`, since importing and running that library would take most of the time of loading a
+model. Real bases are the usual ones of the field: components of l = 1 are (x, y, z), harmonics are
+component-normalised.
 """
 
 from __future__ import annotations
@@ -12,9 +14,10 @@ from itertools import combinations_with_replacement
 from math import factorial, prod
 from typing import NamedTuple
 
-import cuequivariance as cue
 import numpy as np
 from numpy.typing import NDArray
+
+from crossfield.algebra import tables
 
 Array = NDArray[np.float64]
 NEGLIGIBLE = 1e-9  # coefficients below this are round-off of exact zeros
@@ -28,6 +31,14 @@ def clebsch_gordan(l1: int, l2: int, l3: int) -> Array:
     """
     if (l1 + l2 + l3) % 2:
         raise ValueError(f"({l1}, {l2}, {l3}) does not keep the natural parity")
+    kept = tables.clebsch_gordan(l1, l2, l3)
+    return evaluate_clebsch_gordan(l1, l2, l3) if kept is None else kept
+
+
+def evaluate_clebsch_gordan(l1: int, l2: int, l3: int) -> Array:
+    """What `clebsch_gordan` gives, evaluated."""
+    import cuequivariance as cue
+
     (tensor,) = cue.clebsch_gordan(cue.SO3(l1), cue.SO3(l2), cue.SO3(l3))
     return np.where(np.abs(tensor) < NEGLIGIBLE, 0.0, tensor)
 
@@ -81,6 +92,14 @@ def symmetric_basis(l_max: int, L: int, degree: int) -> SymmetricBasis:
     reduced row echelon form over the monomials in lexicographic order, then Gram-Schmidt in that order. It
     does not depend on the basis that the library happens to return.
     """
+    kept = tables.symmetric_basis(l_max, L, degree)
+    return evaluate_symmetric_basis(l_max, L, degree) if kept is None else SymmetricBasis(*kept)
+
+
+def evaluate_symmetric_basis(l_max: int, L: int, degree: int) -> SymmetricBasis:
+    """What `symmetric_basis` gives, evaluated."""
+    import cuequivariance as cue
+
     irreps = cue.Irreps("O3", "+".join(f"{l}{'eo'[l % 2]}" for l in range(l_max + 1)))
     target = cue.O3(L, (-1) ** L)
     tensor = cue.reduced_symmetric_tensor_product_basis(irreps, degree, keep_ir=target, layout=cue.ir_mul)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import cuequivariance as cue
-
 from crossfield.errors import InputError
 
 
@@ -33,6 +31,8 @@ class Irreps:
         Raises:
             InputError: not that notation, none, a negative count, repeated l, or an unnatural parity.
         """
+        import cuequivariance as cue
+
         try:
             terms = [(mul, ir.l, ir.p) for mul, ir in cue.Irreps("O3", text)]
         except (ValueError, TypeError) as error:

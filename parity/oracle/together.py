@@ -1,4 +1,4 @@
-"""Crossfield and mace-torch installed in one environment, in one process: `python -m parity.together`.
+"""Crossfield and mace-torch installed in one environment, in one process: `python -m parity.oracle.together`.
 
 Both import, both run, and one reads the files of the other.
 """
@@ -8,20 +8,16 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
-import warnings
 from importlib.metadata import version
 from pathlib import Path
 
-os.environ["TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"] = "1"  # e3nn 0.4.4 unpickles its constants
-warnings.filterwarnings("ignore")
-
-import crossfield
 import torch
 from mace.calculators import MACECalculator
 
+import crossfield
 from parity.structures import structure
 
-SAMPLE = Path(__file__).parents[1] / "tests" / "zoo" / "samples" / "density.model"
+SAMPLE = Path(__file__).parents[2] / "tests" / "zoo" / "samples" / "density.model"
 
 
 def main() -> None:
@@ -38,7 +34,7 @@ def main() -> None:
     names = ("crossfield", "mace-torch", "e3nn", "torch")
     print("together:", ", ".join(f"{name} {version(name)}" for name in names))
     print(f"energy differs by {gap:.1e} eV, forces by {forces:.1e} eV/Å")
-    sys.exit(gap > 1e-10 or forces > 1e-10)
+    sys.exit(int(gap > 1e-10 or forces > 1e-10))
 
 
 if __name__ == "__main__":
