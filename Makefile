@@ -19,6 +19,9 @@ ORACLE := .venv-oracle
 BIN := $(VENV)/bin
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 
+# Older versions of mace-torch whose files are compared, too: as in parity/cases.py.
+OLDER := 0.3.3 0.3.8 0.3.14
+
 WORKERS ?= 2
 BENCHMARKS ?= benchmarks/train_step.py benchmarks/load_time.py
 
@@ -48,6 +51,8 @@ lint: $(VENV)/.installed-dev ## check style, format, types and the direction of 
 parity: $(VENV)/.installed-dev $(ORACLE)/.installed ## compare every block and whole models with mace-torch
 	$(ORACLE)/bin/python -m parity.oracle.together
 	OMP_NUM_THREADS=$(WORKERS) $(ORACLE)/bin/python -m parity.oracle
+	@set -e; for version in $(OLDER); do \
+		PYTHONPATH=$(ORACLE)/older/$$version $(ORACLE)/bin/python -m parity.oracle.older $$version; done
 	OMP_NUM_THREADS=$(WORKERS) $(BIN)/python -m pytest parity
 
 bench: $(VENV)/.installed-dev $(ORACLE)/.installed ## run the benchmarks
@@ -79,4 +84,6 @@ $(ORACLE)/.installed: parity/requirements.txt pyproject.toml
 	$(ORACLE)/bin/python $(PIP_INSTALL) $(TORCH)
 	$(ORACLE)/bin/python $(PIP_INSTALL) -r parity/requirements.txt -e .
 	$(ORACLE)/bin/python -m pip check
+	@set -e; for version in $(OLDER); do echo "mace-torch $$version"; $(ORACLE)/bin/python $(PIP_INSTALL) \
+		--no-deps --upgrade --target $(ORACLE)/older/$$version mace-torch==$$version; done
 	@touch $@

@@ -97,7 +97,7 @@ def main() -> None:
             "| | file, MiB | import, s | load, s | both, s |",
             "| --- | --- | --- | --- | --- |",
             *rows,
-            f"\nMedians of {options.rounds} turns, after importing torch; converting took {converting:.1f} s.",
+            f"\nMedians of {options.rounds} turns, torch imported; converting took {converting:.1f} s.",
         )
     )
     print(text)

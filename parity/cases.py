@@ -260,6 +260,9 @@ MODELS: tuple[ModelCase, ...] = (
     ),
 )
 
+OLDER_VERSIONS = ("0.3.3", "0.3.8", "0.3.14")  # of mace-torch, whose files are read too; see the Makefile
+OLDER_STRUCTURES = ("crystal", "slab", "molecule", "dimer", "atom")
+
 PRODUCTS: tuple[ProductCase, ...] = tuple(
     ProductCase(
         f"l{l_max}_L{L}_nu{correlation}_{elements}_{couplings}",

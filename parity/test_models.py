@@ -7,6 +7,7 @@ from functools import cache
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 from torch import Tensor
 
 from crossfield.graph import Graph, build_graph, collate
@@ -14,8 +15,9 @@ from crossfield.model import Model, evaluate, hessian
 from crossfield.model.config import ModelConfig
 from crossfield.model.model import Output
 from crossfield.zoo import mace
-from parity.cases import MODELS, ModelCase
+from parity.cases import MODELS, OLDER_STRUCTURES, OLDER_VERSIONS, ModelCase
 from parity.conftest import RESULTS, Agree, Read
+from parity.structures import structure
 from parity.weights import State, features, joined
 
 # What is zero by symmetry is round-off in both: of energies that add up to some eV, and of their derivatives.
@@ -225,6 +227,25 @@ def test_state_dict_is_the_same_model(case: ModelCase) -> None:
     assert found.model.heads == model.heads
     ours, theirs = model.state_dict(), found.model.state_dict()
     assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+
+
+@pytest.mark.parametrize("version", OLDER_VERSIONS)
+def test_files_of_older_versions(version: str, agree: Agree) -> None:
+    """Published checkpoints are of many ages. The charges and spins are those that the oracle numbers."""
+    paths = sorted(RESULTS.glob(f"older_{version}_*.model"))
+    assert len(paths) >= 2, "run `make parity`, which runs older versions too"
+    graphs = []
+    for i, atoms in enumerate(map(structure, OLDER_STRUCTURES)):
+        inputs = {"charge": i % 5 - 2, "spin": i % 4 + 1}
+        graphs.append(
+            build_graph(atoms.numbers, atoms.positions, atoms.cell, atoms.pbc, cutoff=4.5, **inputs)
+        )
+    for path in paths:
+        expected = load_file(path.with_suffix(".safetensors"))
+        ours = evaluate(mace.read(path).model, collate(graphs), stress=False)
+        assert ours.forces is not None
+        agree(f"mace-torch {version}: energy", ours.energy, expected["energy"], FLOOR_ENERGY)
+        agree(f"mace-torch {version}: forces", ours.forces, expected["forces"], FLOOR)
 
 
 def test_file_in_float32(read: Read, agree: Agree) -> None:

@@ -74,6 +74,10 @@ def check_constants(source: Source, config: ModelConfig) -> None:
         expect(f"{at}a_exp", ZBLRepulsion.exponent)
         expect(f"{at}a_prefactor", ZBLRepulsion.prefactor)
         expect_radii(f"{at}covalent_radii")
+        if source.has(f"{at}cutoff"):  # mace-torch up to 0.3.8 kept these and computed without them
+            expect(f"{at}cutoff.p", config.cutoff_power)
+            for name in ("r_max", "cutoff.r_max"):
+                source.take(f"{at}{name}")
     for name in list(source.tensors):
         if match := WIGNER.match(name):
             l1, l2, l3 = map(int, match.groups())
