@@ -1,7 +1,7 @@
 """Small files by an older mace-torch, first on the path: `python -m parity.oracle.older VERSION`.
 
-Published checkpoints were written by many versions, which differ in modules, buffers and attributes. Beside each
-file goes what that version makes of it.
+Published checkpoints were written by many versions, which differ in modules, buffers and attributes. Beside
+each file goes what that version makes of it.
 """
 
 from __future__ import annotations
