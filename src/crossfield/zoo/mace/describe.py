@@ -33,7 +33,7 @@ def describe(source: Source, facts: Facts) -> ModelConfig:
         raise InputError("tensor 'interactions.0.linear_up.weight' is missing")
     channels = _divided(source, "node_embedding.linear.weight", len(elements))
     L_max = source.count("products.0.symmetric_contractions.contractions.{}") - 1
-    components, _ = source.shape(_coupling(0, 1), 2)
+    components, _ = source.shape("products.0.symmetric_contractions.contractions.0.U_matrix_1", 2)
     l_max = round(components**0.5) - 1
     max_L = L_max if layers > 1 else 0
     outputs = [max_L] * (layers - 1) + [0]  # highest l that leaves each layer
@@ -80,10 +80,6 @@ def _correlation(source: Source, layer: int) -> int:
     return max(source.count(f"{at}U_matrix_{{}}", first=1), 1 + source.count(f"{at}weights.{{}}"))
 
 
-def _coupling(layer: int, degree: int | str) -> str:
-    return f"products.{layer}.symmetric_contractions.contractions.0.U_matrix_{degree}"
-
-
 def _weights(layer: int) -> str:
     return f"products.{layer}.symmetric_contractions.contractions.0.weights_max"
 
@@ -100,6 +96,8 @@ def _block(source: Source, layer: int, elements: int, channels: int, l_max: int,
     """Kind of an interaction, by its class, or in a state dict by its tensors."""
     path = f"interactions.{layer}"
     if not source.is_state_dict:
+        if source.kind(path) not in BLOCKS:
+            raise InputError(f"module {path!r} is a {source.kind(path)}, not an interaction")
         return BLOCKS[source.kind(path)]
     if source.has(f"{path}.alpha"):
         return "nonlinear"

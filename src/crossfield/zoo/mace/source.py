@@ -12,31 +12,24 @@ from crossfield.errors import InputError
 from crossfield.zoo.pickled import Name, Record
 
 # What the importer knows the meaning of. Any other class may compute anything.
-KNOWN_CLASSES = frozenset(
-    {
-        *("mace.MACE", "mace.ScaleShiftMACE", "mace.AtomicEnergiesBlock", "mace.ScaleShiftBlock"),
-        *("mace.LinearNodeEmbeddingBlock", "mace.GenericJointEmbedding", "mace.RadialEmbeddingBlock"),
-        *("mace.BesselBasis", "mace.GaussianBasis", "mace.ChebychevBasis", "mace.PolynomialCutoff"),
-        *("mace.AgnesiTransform", "mace.SoftTransform", "mace.ZBLBasis", "mace.RadialMLP"),
-        *("mace.RealAgnosticInteractionBlock", "mace.RealAgnosticResidualInteractionBlock"),
-        *("mace.RealAgnosticDensityInteractionBlock", "mace.RealAgnosticDensityResidualInteractionBlock"),
-        *("mace.RealAgnosticResidualNonLinearInteractionBlock", "mace.GatedEquivariantBlock"),
-        *("mace.EquivariantProductBasisBlock", "mace.SymmetricContraction", "mace.Contraction"),
-        *("mace.reshape_irreps", "mace.LinearReadoutBlock", "mace.NonLinearReadoutBlock"),
-        *("mace.NonLinearBiasReadoutBlock",),
-        *(
-            "e3nn.Linear",
-            "e3nn.TensorProduct",
-            "e3nn.FullyConnectedTensorProduct",
-            "e3nn.ElementwiseTensorProduct",
-        ),
-        *("e3nn.SphericalHarmonics", "e3nn.FullyConnectedNet", "e3nn._Layer", "e3nn.Activation"),
-        *("e3nn.normalize2mom", "e3nn.Gate", "e3nn._Sortcut", "e3nn.Extract"),
-        *("torch.ModuleList", "torch.ModuleDict", "torch.Sequential", "torch.ParameterList"),
-        *("torch.Linear", "torch.LayerNorm", "torch.SiLU", "torch.Embedding"),
-        *("torch.reduce_graph_module", "torch.GraphModule"),
-    }
-)
+_KNOWN = {
+    "mace": """
+        MACE ScaleShiftMACE AtomicEnergiesBlock ScaleShiftBlock LinearNodeEmbeddingBlock GenericJointEmbedding
+        RadialEmbeddingBlock BesselBasis GaussianBasis ChebychevBasis PolynomialCutoff AgnesiTransform
+        SoftTransform ZBLBasis RadialMLP RealAgnosticInteractionBlock RealAgnosticResidualInteractionBlock
+        RealAgnosticDensityInteractionBlock RealAgnosticDensityResidualInteractionBlock
+        RealAgnosticResidualNonLinearInteractionBlock GatedEquivariantBlock EquivariantProductBasisBlock
+        SymmetricContraction Contraction reshape_irreps LinearReadoutBlock NonLinearReadoutBlock
+        NonLinearBiasReadoutBlock""",
+    "e3nn": """
+        Linear TensorProduct FullyConnectedTensorProduct ElementwiseTensorProduct SphericalHarmonics
+        FullyConnectedNet _Layer Activation normalize2mom Gate _Sortcut Extract""",
+    "torch": """
+        ModuleList ModuleDict Sequential ParameterList Linear LayerNorm SiLU Embedding reduce_graph_module
+        GraphModule""",
+}
+KNOWN_CLASSES = frozenset(f"{package}.{name}" for package, names in _KNOWN.items() for name in names.split())
+MODELS = ("mace.MACE", "mace.ScaleShiftMACE")
 MAX_MODULES = 100_000
 MAX_DEPTH = 50  # of a module in modules; mace-torch has seven
 
@@ -141,6 +134,8 @@ def _from_module(root: Record) -> Source:
                 elif tensor is not None:
                     raise InputError(f"{_join(path, name)!r} is no tensor")
         stack += [(_join(path, name), child) for name, child in _members(state, "_modules", path)]
+    if classes[""] not in MODELS:
+        raise InputError(f"this is a {root.qualname}, not a model of mace-torch")
     return Source(tensors, classes, attributes)
 
 
