@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from math import isfinite
 
 import torch
 from torch import Tensor
@@ -186,11 +187,12 @@ def number(value: object, what: str) -> float:
     Raises:
         InputError: it is none.
     """
-    if isinstance(value, Tensor) and value.numel() == 1:
-        return float(value)
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return float(value)
-    raise InputError(f"{what} is {_shown(value)}, not a number")
+    one = isinstance(value, Tensor) and value.numel() == 1
+    if one or (isinstance(value, int | float) and not isinstance(value, bool)):
+        found = float(value)  # type: ignore[arg-type]  # it is one of the two
+        if isfinite(found):
+            return found
+    raise InputError(f"{what} is {_shown(value)}, not a finite number")
 
 
 def function_name(value: object) -> str:
