@@ -215,6 +215,7 @@ def test_state_dict_is_the_same_model(case: ModelCase) -> None:
     facts: dict[str, object] = {
         "cutoff_on": case.config.get("cutoff_on", "weights"),
         "heads": [head.name for head in model.heads],
+        "readout_activation": "silu",
     }
     if case.config.get("average_neighbours"):
         facts["average_neighbours"] = case.config["average_neighbours"]

@@ -38,7 +38,17 @@ def test_default_head_is_shown(crossfield: Command, tmp_path) -> None:
 
 def test_state_dict_with_settings(crossfield: Command, tmp_path) -> None:
     out = str(tmp_path / "m.safetensors")
-    outcome = crossfield("convert", str(STATE_DICT), out, "--set", "cutoff_on=basis", "--set", "heads=[mine]")
+    outcome = crossfield(
+        "convert",
+        str(STATE_DICT),
+        out,
+        "--set",
+        "cutoff_on=basis",
+        "--set",
+        "heads=[mine]",
+        "--set",
+        "readout_activation=silu",
+    )
     assert outcome.code == 0
     assert "head mine" in outcome.out
 

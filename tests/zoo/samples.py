@@ -24,7 +24,7 @@ NONLINEAR, DENSITY, STATE_DICT = (
     FOLDER / name for name in ("nonlinear.model", "density.model", "density.pt")
 )
 EXPECTED: dict[str, dict[str, Any]] = json.loads((FOLDER / "expected.json").read_text())
-FACTS = {"cutoff_on": "basis"}  # what the state dict does not say
+FACTS = {"cutoff_on": "basis", "readout_activation": "silu"}  # what the state dict does not say
 
 
 def structures() -> list[Atoms]:

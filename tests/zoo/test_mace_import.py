@@ -145,19 +145,21 @@ def test_imported_weights_can_be_trained_further():
 def test_what_is_missing_is_listed_at_once():
     tensors = source(NONLINEAR).tensors | {}
     text = refused(source_of({"model": tensors}))
-    for key in ("cutoff_on=", "heads=[...]", "offsets={total_spin: NUMBER}"):
+    for key in ("cutoff_on=", "readout_activation=silu", "heads=[...]", "offsets={total_spin: NUMBER}"):
         assert key in text
     assert "average_neighbours" not in text  # nothing is divided by it
 
 
 def test_facts_have_names_and_values():
     assert "cutoff_at: Extra inputs" in refusal(STATE_DICT, {**FACTS, "cutoff_at": 3})
-    assert "cutoff_on: Input should be 'basis' or 'weights'" in refusal(STATE_DICT, {"cutoff_on": "edges"})
+    assert "cutoff_on: Input should be 'basis' or 'weights'" in refusal(
+        STATE_DICT, {**FACTS, "cutoff_on": "edges"}
+    )
     assert "expected (2, 4)" in refusal(STATE_DICT, {**FACTS, "heads": ["a", "b"]})
 
 
 def test_facts_that_the_file_states_are_refused():
-    assert "the file itself states cutoff_on; leave --set out" in refusal(DENSITY, FACTS)
+    assert "the file itself states cutoff_on, readout_activation; leave --set out" in refusal(DENSITY, FACTS)
 
 
 def test_a_module_that_does_not_say_what_the_cutoff_multiplies(tmp_path):

@@ -21,7 +21,7 @@ What a state dict does not say is given with --set.
 [bold]Examples[/bold]
   crossfield convert mace.model model.safetensors
   crossfield convert mace.model model.safetensors --theory Default=omat_pbe
-  crossfield convert run.pt m.safetensors --set cutoff_on=basis --set heads=[a]
+  crossfield convert run.pt m.safetensors --set cutoff_on=basis ...
 """
 
 

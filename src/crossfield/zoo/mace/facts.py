@@ -89,6 +89,8 @@ def given(source: Source, values: Mapping[str, object]) -> Facts:
         missing.append("average_neighbours=NUMBER (avg_num_neighbors in the log of the run)")
     if "cutoff_on" not in values:
         missing.append("cutoff_on=basis, or cutoff_on=weights if it ran with --apply_cutoff=False")
+    if layers > 1 and "readout_activation" not in values:
+        missing.append("readout_activation=silu (--gate of the run, silu unless it was given)")
     energies = source.peek("atomic_energies_fn.atomic_energies")
     if "heads" not in values and energies.dim() == 2 and energies.shape[0] > 1:
         missing.append(f"heads=[...] (names of the {energies.shape[0]} heads, in their order)")
