@@ -41,9 +41,21 @@ def read() -> Read:
 
 
 @pytest.fixture
-def agree(request: pytest.FixtureRequest) -> Agree:
-    """`agree(what, ours, reference, floor=0)`: equal to 1e-10 of the largest reference, or to the floor."""
+def record(request: pytest.FixtureRequest) -> Agree:
+    """`record(what, found, reference, floor=0)`: into the table; relative, or absolute below the floor."""
     deviations = request.config.stash[DEVIATIONS]
+
+    def note(what: str, found: Tensor, reference: Tensor, floor: float = 0.0) -> None:
+        size, gap = _size(reference), _size(found.detach().double() - reference.detach().double())
+        worst, number = deviations.get(what, (0.0, 0))
+        deviations[what] = (max(worst, gap / size if size > floor else gap), number + 1)
+
+    return note
+
+
+@pytest.fixture
+def agree(record: Agree) -> Agree:
+    """`agree(what, ours, reference, floor=0)`: equal to 1e-10 of the largest reference, or to the floor."""
 
     def check(
         what: str, ours: Tensor, reference: Tensor, floor: float = 0.0, relative: float = RELATIVE
@@ -51,14 +63,16 @@ def agree(request: pytest.FixtureRequest) -> Agree:
         assert ours.shape == reference.shape, what
         if relative == RELATIVE:
             assert ours.dtype == reference.dtype == torch.float64, what
-        ours, reference = ours.detach().double(), reference.detach().double()
-        size = float(reference.abs().max()) if reference.numel() else 0.0
-        gap = float((ours - reference).abs().max()) if reference.numel() else 0.0
-        worst, number = deviations.get(what, (0.0, 0))
-        deviations[what] = (max(worst, gap / size if size > floor else gap), number + 1)
+        record(what, ours, reference, floor)
+        size, gap = _size(reference), _size(ours.detach().double() - reference.detach().double())
         assert gap <= max(relative * size, floor), f"{what}: deviation {gap:.2e} of {size:.2e}"
 
     return check
+
+
+def _size(x: Tensor) -> float:
+    """Largest entry; NaN stays NaN, which no bound lets pass."""
+    return float(x.detach().abs().max()) if x.numel() else 0.0
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

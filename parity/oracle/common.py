@@ -1,4 +1,4 @@
-"""What both files of the oracle need."""
+"""What the files of the oracle need."""
 
 from __future__ import annotations
 

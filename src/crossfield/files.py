@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +16,7 @@ def replacing(path: Path) -> Iterator[Path]:
     The file gets the permissions of any new file, whatever wrote it; after a failure nothing is left.
     """
     # the suffix stays last: writers choose compression and format by it
-    temporary = path.with_name(f".{os.getpid()}.{path.name}")
+    temporary = path.with_name(f".{secrets.token_hex(8)}.{path.name}")
     try:
         yield temporary
         temporary.chmod(0o666 & ~_umask())

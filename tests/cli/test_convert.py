@@ -83,3 +83,13 @@ def test_info_of_a_file_of_mace_torch(crossfield: Command) -> None:
     assert outcome.code == 0
     assert "reads spin" in outcome.out
     assert "OMat24" in outcome.out  # the data of a known theory
+
+
+def test_a_file_with_the_name_of_a_published_model(crossfield: Command, tmp_path, monkeypatch) -> None:
+    """What is shown is what was written; nothing is fetched."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("mace-mh-1", "./mace-mp-0b-small"):
+        outcome = crossfield("convert", str(DENSITY), name)
+        assert outcome.code == 0
+        assert "imported from density.model" in outcome.out
+        assert (tmp_path / name).exists()

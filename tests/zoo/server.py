@@ -88,7 +88,9 @@ def replace_converter(monkeypatch: pytest.MonkeyPatch) -> list[tuple[bytes, Publ
     """Put in a converter that only copies; gives the list of what it was called with."""
     calls: list[tuple[bytes, Published | None]] = []
 
-    def convert(source: Path, target: Path, *, published: Published | None = None) -> None:
+    def convert(
+        source: Path, target: Path, *, published: Published | None = None, digest: str | None = None
+    ) -> None:
         calls.append((source.read_bytes(), published))
         target.write_bytes(b"converted " + source.read_bytes())
 

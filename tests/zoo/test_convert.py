@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
+
 import pytest
 
 from crossfield import Calculator, load
 from crossfield.errors import InputError
 from crossfield.theory import get_theory
-from crossfield.zoo import checkpoint
+from crossfield.zoo import checkpoint, mace
 from crossfield.zoo.convert import convert
 from crossfield.zoo.published import Published
 from tests.zoo.samples import DENSITY, EXPECTED, FACTS, NONLINEAR, STATE_DICT, structures
@@ -104,3 +106,29 @@ def test_unknown_theories_and_heads(tmp_path, options, message):
     with pytest.raises(InputError, match=message):
         convert(NONLINEAR, tmp_path / "m.safetensors", **options)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_that_is_replaced_while_it_is_read(tmp_path, monkeypatch):
+    """Its numbers must not be kept under the checksum of the one that was there before."""
+    path = tmp_path / "mine.model"
+    shutil.copy(DENSITY, path)
+    read = mace.read
+
+    def replaced(source, facts):
+        shutil.copy(NONLINEAR, source)
+        return read(source, facts)
+
+    monkeypatch.setattr(mace, "read", replaced)
+    with pytest.raises(InputError, match="replaced while it was read"):
+        load(path)
+    monkeypatch.undo()
+    monkeypatch.setenv("CROSSFIELD_CACHE", str(tmp_path / "cache"))
+    shutil.copy(DENSITY, path)
+    (result,) = load(path).predict(structures()[0])
+    assert result.energy == pytest.approx(EXPECTED["density"]["energy"][0], rel=1e-12)
+
+
+def test_a_published_default_that_the_file_lacks_is_no_obstacle(tmp_path):
+    published = entry(heads={"omat_pbe": "omat_pbe", "other": "omat_pbe"}, default_head="other")
+    convert(NONLINEAR, tmp_path / "m.safetensors", published=published)
+    assert checkpoint.load(tmp_path / "m.safetensors").default_head is None

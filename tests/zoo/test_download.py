@@ -5,6 +5,9 @@ from __future__ import annotations
 import hashlib
 import socket
 import sys
+from email.message import Message
+from io import BytesIO
+from urllib.request import Request
 
 import pytest
 
@@ -209,6 +212,21 @@ def test_another_size_is_not_even_downloaded(server, target):
     assert files(target) == []
     server.then = Answer(length=-1)
     assert "failed 5 times" in refusal(server, target, size=len(CONTENT) + 1)
+
+
+def test_more_than_there_can_be(server, target, monkeypatch):
+    """Without a length, nothing else would end it."""
+    monkeypatch.setattr(MODULE, "LIMIT", len(CONTENT) // 2)
+    server.then = Answer(length=-1, etag=None)
+    assert "sends more than" in refusal(server, target)
+    assert files(target) == []
+
+
+@pytest.mark.parametrize("where", ["http://localhost/m", "http://127.0.0.1:9/m", "https://[", "ftp://x/m"])
+def test_https_never_leads_to_anything_else(where):
+    request = Request("https://example.org/m")
+    with pytest.raises(InputError, match=r"example\.org/m: leads to"):
+        MODULE._Redirects().redirect_request(request, BytesIO(), 302, "", Message(), where)
 
 
 def test_nothing_is_no_file(server, target):

@@ -301,7 +301,7 @@ def test_converted_again_when_more_is_known(server, monkeypatch, conversions):
 
 
 def test_a_conversion_that_fails_leaves_nothing(conversions, tmp_path, monkeypatch, folder):
-    def refuse(source, target, *, published=None):
+    def refuse(source, target, *, published=None, digest=None):
         raise InputError("not a model", file=source)
 
     monkeypatch.setattr(sys.modules["crossfield.zoo.convert"], "convert", refuse)

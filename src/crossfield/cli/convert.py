@@ -67,7 +67,7 @@ def register(app: typer.Typer) -> None:
             theories=dict(_pair(text, "--theory") for text in theory or []),
             default_head=default_head,
         )
-        show(out)
+        show(out, str(out))
 
 
 def _pair(text: str, option: str) -> tuple[str, str]:

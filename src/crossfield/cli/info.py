@@ -32,27 +32,27 @@ def register(app: typer.Typer) -> None:
         model: ModelArgument,
         as_json: Annotated[bool, typer.Option("--json", help="All metadata as JSON.")] = False,
     ) -> None:
+        from crossfield.zoo.fetch import local_model
+
         if as_json:
             from crossfield.zoo import checkpoint
-            from crossfield.zoo.fetch import local_model
 
             typer.echo(json.dumps(checkpoint.read_metadata(local_model(model)), indent=1))
         else:
-            show(model)
+            show(local_model(model), model)
 
 
-def show(name: str | Path) -> None:
+def show(path: Path, name: str) -> None:
     """Print what a model is.
 
     Args:
-        name: as in `crossfield.load`.
+        path: a checkpoint of our own format.
+        name: what the user calls it.
     """
     from rich.console import Console
 
     from crossfield.zoo import checkpoint
-    from crossfield.zoo.fetch import local_model
 
-    path = local_model(name)
     model, metadata = checkpoint.load(path), checkpoint.read_metadata(path)
     config = model.config
     console = Console(soft_wrap=True, highlight=False, markup=False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from math import isfinite
+from math import comb, isfinite
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -13,6 +13,7 @@ from crossfield.errors import InputError
 Positive = Annotated[int, Field(gt=0)]
 Block = Literal["nonlinear", "residual", "density_residual", "plain", "density"]
 InputName = Annotated[str, Field(pattern="^[A-Za-z][A-Za-z0-9_]*$")]
+MAX_MONOMIALS = 25_000  # of one degree; l_max 4 has 20,475 of degree 4, and l_max 3 has 816 of degree 3
 KNOWN_INPUTS = ("charge", "spin")  # every structure has these; others are named by the model
 
 
@@ -98,7 +99,7 @@ class ModelConfig(BaseModel):
     max_L: int = Field(1, ge=0, le=4)
     l_max: int = Field(3, ge=0, le=6)
     correlation: Annotated[int, Field(ge=1, le=4)] | tuple[Annotated[int, Field(ge=1, le=4)], ...] = 3
-    layers: Positive = 2
+    layers: int = Field(2, ge=1, le=100)
     interaction: Block = "nonlinear"
     first_interaction: Block | None = None
     average_neighbours: float | None = Field(None, gt=0, allow_inf_nan=False)
@@ -132,6 +133,10 @@ class ModelConfig(BaseModel):
             raise ValueError("embedding_readout needs at least one entry in inputs")
         if self.radial_functions == "gaussian" and self.radial_basis == 1:
             raise ValueError("one Gaussian has no width; radial_basis must be at least 2")
+        if comb((self.l_max + 1) ** 2 + max(self.correlations) - 1, max(self.correlations)) > MAX_MONOMIALS:
+            raise ValueError(
+                f"products of degree {max(self.correlations)} are too many for l_max {self.l_max}"
+            )
         if self.average_neighbours is None and {"plain", "residual"} & set(self.blocks):
             raise ValueError('interactions "plain" and "residual" need average_neighbours')
         return self

@@ -75,6 +75,12 @@ class Model(nn.Module):
         for name, table in self._exact.items():
             self.register_buffer(name, table, persistent=False)
 
+    @classmethod
+    def skeleton(cls, config: ModelConfig, heads: Sequence[Head]) -> Self:
+        """The model without memory for its weights, whose shapes can be compared before any is taken."""
+        with torch.device("meta"):
+            return cls(config, heads)
+
     def forward(self, graph: Graph, vectors: Tensor) -> Output:
         """Energies and features of the atoms.
 

@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Annotated
 
 from ase.data import chemical_symbols
-from pydantic import BaseModel, ConfigDict, FiniteFloat
+from pydantic import AfterValidator, BaseModel, ConfigDict, FiniteFloat
 
 from crossfield.errors import InputError, nearest
 from crossfield.theory.theory import Theory
+
+
+def _printable(name: str) -> str:
+    """Names come from files and go to terminals."""
+    if not name or not name.isprintable():
+        raise ValueError("is empty, or has characters that cannot be printed")
+    return name
+
+
+HeadName = Annotated[str, AfterValidator(_printable)]
 
 
 class Head(BaseModel):
@@ -24,7 +35,7 @@ class Head(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: str
+    name: HeadName
     theory: Theory
     E0: dict[int, FiniteFloat]
     scale: FiniteFloat = 1.0

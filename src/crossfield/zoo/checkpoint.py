@@ -72,11 +72,15 @@ def load(path: Path, *, device: torch.device | str = "cpu", dtype: torch.dtype |
         fault = _first_fault(error)
         raise InputError(f"the description of the model is damaged: {fault}", file=path) from error
     try:
+        _check(Model.skeleton(config, heads), tensors, path)  # a claim of any size costs nothing so far
         model = Model(config, heads, default_head)
     except InputError as error:
+        if error.file is not None:
+            raise
         raise InputError(f"the description of the model is damaged: {error.message}", file=path) from error
-    _fill(model, tensors, path)
-    return model.to(device=device, dtype=dtype or next(iter(tensors.values())).dtype)
+    stored = next(iter(tensors.values())).dtype
+    model.to(stored).load_state_dict(tensors)
+    return model.to(device=device, dtype=dtype or stored)
 
 
 def read_metadata(path: Path) -> dict[str, Any]:
@@ -88,7 +92,8 @@ def read_metadata(path: Path) -> dict[str, Any]:
     return container.read_document(path, KIND)
 
 
-def _fill(model: Model, tensors: Mapping[str, Tensor], path: Path) -> None:
+def _check(model: Model, tensors: Mapping[str, Tensor], path: Path) -> None:
+    """Check that the tensors are the weights of this model."""
     state = model.state_dict()
     missing, left_over = sorted(set(state) - set(tensors)), sorted(set(tensors) - set(state))
     if missing:
@@ -108,8 +113,6 @@ def _fill(model: Model, tensors: Mapping[str, Tensor], path: Path) -> None:
             raise InputError(f"tensor {name!r} is {tensor.dtype}, others are {dtype}", file=path)
         if not bool(torch.isfinite(tensor).all()):
             raise InputError(f"tensor {name!r} contains NaN or infinity", file=path)
-    model.to(dtype)
-    model.load_state_dict(dict(tensors))
 
 
 def _name_or_none(value: object) -> str | None:

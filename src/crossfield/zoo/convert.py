@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from crossfield.errors import InputError
 from crossfield.theory import get_theory, head_index
 from crossfield.zoo import checkpoint, mace
 from crossfield.zoo.download import file_sha256
@@ -21,6 +22,7 @@ def convert(
     facts: Mapping[str, object] | None = None,
     theories: Mapping[str, str] | None = None,
     default_head: str | None = None,
+    digest: str | None = None,
 ) -> None:
     """Convert a `.model` file of mace-torch, a state dict, or a training checkpoint.
 
@@ -31,11 +33,17 @@ def convert(
         facts: what a state dict does not say, see `crossfield.zoo.mace.Facts`.
         theories: names of known theories, by head.
         default_head: the head that answers where none is asked for.
+        digest: SHA-256 that the file must have; None: any.
 
     Raises:
-        InputError: see `crossfield.zoo.mace.read`; or an unknown theory or head.
+        InputError: see `crossfield.zoo.mace.read`; or an unknown theory or head, or a file that was replaced
+            while it was read.
     """
+    if digest is None and source.is_file():  # else the reader says what is wrong
+        digest = file_sha256(source)
     imported = mace.read(source, facts)
+    if file_sha256(source) != digest:
+        raise InputError("the file was replaced while it was read; try again", file=source)
     model = imported.model
     named = {head_index(model.heads, head): get_theory(name) for head, name in (theories or {}).items()}
     if published is not None:
@@ -43,7 +51,8 @@ def convert(
         if len(found) == len(model.heads) == 1:  # whatever its name is in the file
             named[0] = next(iter(found.values()))
         named |= {i: found[head.name] for i, head in enumerate(model.heads) if head.name in found}
-        default_head = default_head or (published.default_head if len(model.heads) > 1 else None)
+        if default_head is None and any(head.name == published.default_head for head in model.heads):
+            default_head = published.default_head
     model.heads = tuple(
         head.model_copy(update={"theory": named[i]}) if i in named else head
         for i, head in enumerate(model.heads)
@@ -53,7 +62,7 @@ def convert(
     provenance: dict[str, object] = {
         "imported": {
             "file": source.name,
-            "sha256": file_sha256(source),
+            "sha256": digest,
             "kind": f"mace-torch {imported.kind}",
             "facts": imported.facts.model_dump(mode="json"),
         }

@@ -29,6 +29,7 @@ from crossfield.zoo.bar import Report, transfer
 ATTEMPTS = 5
 PAUSE = 1.0  # s before the second attempt; twice as long before every further one
 CHUNK = 1 << 16  # bytes
+LIMIT = 8 << 30  # bytes, where no size is known
 _PASSING = (408, 429, 500, 502, 503, 504)  # HTTP status of troubles that pass
 _ELSEWHERE = "download the file in another way and give its path"
 
@@ -179,6 +180,9 @@ def _attempt(part: _Part, size: int | None, report: Report, timeout: float) -> N
                 file.write(chunk)
                 done += len(chunk)
                 report(done, total)
+                if done > (LIMIT if total is None else total):
+                    part.clear()
+                    raise InputError(f"the server sends more than {done - 1} bytes", file=part.url)
     if done == 0 or (total is not None and done != total):
         raise _BrokenOff(f"after {done} of {total or 'some'} bytes")
 
@@ -246,16 +250,18 @@ class _Redirects(HTTPRedirectHandler):
         self, req: Request, fp: IO[bytes], code: int, msg: str, headers: HTTPMessage, newurl: str
     ) -> Request | None:
         try:
-            _check_scheme(newurl)
-        except InputError as error:
+            _check_scheme(newurl, here=urlsplit(req.full_url).scheme == "http")
+        except (InputError, ValueError) as error:  # ValueError: not even an address
             fp.close()
             raise InputError(f"leads to {error}", file=req.full_url) from error
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
-def _check_scheme(url: str) -> None:
+def _check_scheme(url: str, *, here: bool = True) -> None:
+    """Only https; or http within this computer, if `here`."""
     where = urlsplit(url)
-    if where.scheme != "https" and not (where.scheme == "http" and _is_here(where.hostname or "")):
+    within = here and where.scheme == "http" and _is_here(where.hostname or "")
+    if where.scheme != "https" and not within:
         raise InputError("only https is used to download", file=url)
 
 

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import sys
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -130,7 +131,7 @@ def _converted(source: Path, digest: str, model: Published | None) -> Path:
     target = _conversion_path(digest, model)
     if not target.exists():
         cache.make_folder_of(target)
-        convert(source, target, published=model)
+        convert(source, target, published=model, digest=digest)
     return target
 
 
@@ -166,13 +167,16 @@ def _check_licence(model: Published, accept: bool) -> None:
     name, licence = model.licence, LICENCES[model.licence]
     if not licence.ask or cache.recall("licences", name):
         return
-    if not (accept or os.environ.get(ACCEPT_VARIABLE) == name or _asked(model)):
+    if os.environ.get(ACCEPT_VARIABLE) == name:  # which says so every time
+        return
+    if not (accept or _asked(model)):
         raise InputError(
             f"{model.name} is under the {licence.title} ({licence.url}). {licence.terms} If you accept this: "
             f"run `crossfield models {model.name} --download --accept-licence`, set {ACCEPT_VARIABLE}={name} "
             "or use accept_licence=True in Python"
         )
-    cache.remember("licences", name, {"accepted": datetime.now(UTC).isoformat(timespec="seconds")})
+    with suppress(InputError):  # where the cache cannot be written to, it is asked again
+        cache.remember("licences", name, {"accepted": datetime.now(UTC).isoformat(timespec="seconds")})
 
 
 def _asked(model: Published) -> bool:

@@ -20,9 +20,8 @@ def check_attributes(source: Source) -> None:
     Raises:
         InputError: one is not what mace-torch has there, or is missing; the message names the module.
     """
-    for name in ("use_so3", "keep_last_layer_irreps"):
-        if source.attribute("", name, False):
-            raise InputError(f"models with {name} are not known here")
+    if source.attribute("", "use_so3", False):
+        raise InputError("models with use_so3 are not known here")
     for path, attributes in source.attributes.items():
         kind = source.kind(path)
         if kind == "normalize2mom":

@@ -38,13 +38,10 @@ def projection(U: Tensor, l_max: int, L: int, degree: int, name: str) -> Tensor:
         InputError: the shape is another one, or a coupling is not an equivariant one: outside the span of
             ours by more than 1e-10 (1e-6 where the numbers are rounded to float32).
     """
-    D = (l_max + 1) ** 2
+    check_shape(U, l_max, L, degree, name)
     U = U.detach().to(torch.float64)
     tensor = U.unsqueeze(0) if L == 0 else U
-    if tensor.dim() != degree + 2 or tensor.shape[0] != 2 * L + 1 or set(tensor.shape[1:-1]) != {D}:
-        raise InputError(
-            f"tensor {name!r} has shape {tuple(U.shape)}, which no coupling of degree {degree} has"
-        )
+    D = (l_max + 1) ** 2
     theirs = _polynomials(tensor.numpy(), degree)  # (2L+1, P, theirs)
 
     basis = symmetric_basis(l_max, L, degree)
@@ -63,6 +60,16 @@ def projection(U: Tensor, l_max: int, L: int, degree: int, name: str) -> Tensor:
             f"{residual:.1e}"
         )
     return torch.from_numpy(solution)
+
+
+def check_shape(U: Tensor, l_max: int, L: int, degree: int, name: str) -> None:
+    """Check that a tensor has the shape of couplings; arguments and errors as in `projection`."""
+    shape = (1, *U.shape) if L == 0 else tuple(U.shape)
+    inputs = ((l_max + 1) ** 2,) * degree
+    if len(shape) != degree + 2 or shape[:-1] != (2 * L + 1, *inputs):
+        raise InputError(
+            f"tensor {name!r} has shape {tuple(U.shape)}, which no coupling of degree {degree} has"
+        )
 
 
 def _polynomials(U: Array, degree: int) -> Array:

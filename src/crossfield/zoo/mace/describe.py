@@ -37,9 +37,8 @@ def describe(source: Source, facts: Facts) -> ModelConfig:
     l_max = round(components**0.5) - 1
     max_L = L_max if layers > 1 else 0
     outputs = [max_L] * (layers - 1) + [0]  # highest l that leaves each layer
-    blocks = [_block(source, i, len(elements), channels, l_max, L) for i, L in enumerate(outputs)]
-    if len(set(blocks[1:])) > 1:
-        raise InputError(f"the interactions after the first differ: {', '.join(blocks[1:])}")
+    fitting = [_kinds(source, i, len(elements), channels, l_max, L) for i, L in enumerate(outputs)]
+    blocks = [_only(fitting[:1]), *[_only(fitting[1:])] * (layers - 1)] if layers > 1 else [_only(fitting)]
     nonlinear = [i for i, block in enumerate(blocks) if block == "nonlinear"]
     per_element = {
         source.shape(_weights(i), 3)[0] == len(elements) for i in range(layers) if len(elements) > 1
@@ -92,26 +91,46 @@ def _divided(source: Source, name: str, size: int) -> int:
     return total // size
 
 
-def _block(source: Source, layer: int, elements: int, channels: int, l_max: int, L_out: int) -> str:
-    """Kind of an interaction, by its class, or in a state dict by its tensors."""
+def _kinds(source: Source, layer: int, elements: int, channels: int, l_max: int, L_out: int) -> set[str]:
+    """Kinds of interaction that a layer may be: one by its class, and by its tensors one or two."""
     path = f"interactions.{layer}"
     if not source.is_state_dict:
         if source.kind(path) not in BLOCKS:
             raise InputError(f"module {path!r} is a {source.kind(path)}, not an interaction")
-        return BLOCKS[source.kind(path)]
+        return {BLOCKS[source.kind(path)]}
     if source.has(f"{path}.alpha"):
-        return "nonlinear"
+        return {"nonlinear"}
     # weights of the element mix the whole message, or the features that go past it
+    L_in = L_out if layer else 0  # but for the last layer, whose output is all that it shares with the input
+    sizes = {"plain": (l_max, l_max), "residual": (min(L_in, L_out), L_out)}
     weights = source.peek(f"{path}.skip_tp.weight").numel()
-    plain = weights == elements * channels**2 * (l_max + 1) and (layer == 0 or l_max > 0)
     out = source.peek(f"{path}.skip_tp.output_mask").numel()
-    if out != channels * ((l_max if plain else L_out) + 1) ** 2:
-        raise InputError(
-            f"tensor '{path}.skip_tp.weight' has {weights} entries, which do not give {out} numbers"
-        )
+    kinds = {
+        kind
+        for kind, (L_weights, L) in sizes.items()
+        if weights == elements * channels**2 * (L_weights + 1) and out == channels * (L + 1) ** 2
+    }
+    if not kinds:
+        raise InputError(f"tensor '{path}.skip_tp.weight' has {weights} entries, which fit no interaction")
     if source.has(f"{path}.density_fn"):
-        return "density" if plain else "density_residual"
-    return "plain" if plain else "residual"
+        kinds = {kind.replace("plain", "density").replace("residual", "density_residual") for kind in kinds}
+    return kinds
+
+
+def _only(fitting: list[set[str]]) -> str:
+    """The one kind that fits all of these layers."""
+    common = set.intersection(*fitting)
+    if not common:
+        raise InputError(f"the interactions after the first differ: {', '.join(map(_listed, fitting))}")
+    if len(common) > 1:
+        raise InputError(
+            f"the tensors fit {_listed(common)} interactions alike: convert the .model file instead"
+        )
+    return common.pop()
+
+
+def _listed(kinds: set[str]) -> str:
+    return " or ".join(sorted(kinds))
 
 
 def _edge_channels(source: Source, channels: int, max_L: int, layers: int) -> dict[str, Any]:

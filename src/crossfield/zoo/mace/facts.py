@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from crossfield.errors import InputError
+from crossfield.theory import HeadName
 from crossfield.zoo.mace.attributes import check_attributes
 from crossfield.zoo.mace.source import Source, function_name, number
 
@@ -31,7 +32,7 @@ class Facts(BaseModel):
     average_neighbours: float | None = Field(None, gt=0, allow_inf_nan=False)
     cutoff_on: Literal["basis", "weights"]
     readout_activation: Literal["silu", "tanh", "abs", "none"] = "silu"
-    heads: tuple[str, ...]
+    heads: tuple[HeadName, ...]
     offsets: dict[str, int] = Field(default_factory=dict)
 
 

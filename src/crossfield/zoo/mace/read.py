@@ -17,7 +17,7 @@ from crossfield.zoo.mace.constants import check_constants, check_irreps, drop_em
 from crossfield.zoo.mace.describe import describe
 from crossfield.zoo.mace.facts import Facts, given, stated
 from crossfield.zoo.mace.source import Source, source_of
-from crossfield.zoo.mace.weights import weights_of
+from crossfield.zoo.mace.weights import check_couplings, weights_of
 
 
 class Imported(NamedTuple):
@@ -52,30 +52,36 @@ def model_of(source: Source, values: Mapping[str, object]) -> Imported:
     """The model in a source, which is used up; arguments and errors as in `read`."""
     kind = "state dict" if source.is_state_dict else "module"
     facts = given(source, values) if source.is_state_dict else stated(source, values)
-    dtype = _dtype(source)
+    _check_precision(source)
     config = describe(source, facts)
     drop_empty(source)
     check_irreps(source, config)
     check_constants(source, config)
-    model = Model(config, _heads(source, config, facts))
-    state = weights_of(source, model)
+    check_couplings(source, config)
+    heads = _heads(source, config, facts)
+    state = weights_of(source, Model.skeleton(config, heads))
     if source.tensors:
         left = sorted(source.tensors)
         raise InputError(f"tensor {left[0]!r} is left over, its meaning is not known ({len(left)} in all)")
     for name, tensor in state.items():
         if not bool(torch.isfinite(tensor).all()):
             raise InputError(f"weights contain NaN or infinity (those of {name!r} here)")
-    model.to(dtype).load_state_dict(state)
+    found = {tensor.dtype for tensor in state.values()}
+    if len(found) > 1:
+        raise InputError(f"weights are {_listed(found)}, expected one precision throughout")
+    model = Model(config, heads).to(found.pop())
+    model.load_state_dict(state)
     return Imported(model, facts, kind)
 
 
-def _dtype(source: Source) -> torch.dtype:
-    """The one precision of all weights."""
+def _check_precision(source: Source) -> None:
     found = {t.dtype for t in source.tensors.values() if t.is_floating_point()}
-    if len(found) != 1 or not found <= {torch.float32, torch.float64}:
-        names = ", ".join(sorted(str(dtype).removeprefix("torch.") for dtype in found))
-        raise InputError(f"weights are {names or 'missing'}, expected float32 or float64 throughout")
-    return found.pop()
+    if not found <= {torch.float32, torch.float64}:
+        raise InputError(f"tensors are {_listed(found)}, expected float32 or float64")
+
+
+def _listed(dtypes: set[torch.dtype]) -> str:
+    return " and ".join(sorted(str(dtype).removeprefix("torch.") for dtype in dtypes))
 
 
 def _heads(source: Source, config: ModelConfig, facts: Facts) -> list[Head]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from math import isfinite
 
@@ -31,7 +32,8 @@ _KNOWN = {
 }
 KNOWN_CLASSES = frozenset(f"{package}.{name}" for package, names in _KNOWN.items() for name in names.split())
 MODELS = ("mace.MACE", "mace.ScaleShiftMACE")
-MAX_MODULES = 100_000
+MAX_MODULES = MAX_TENSORS = 5_000  # mace-torch has some hundred
+MAX_ATTRIBUTES = 1_000  # of one module; mace-torch has some forty
 MAX_DEPTH = 50  # of a module in modules; mace-torch has seven
 
 
@@ -111,7 +113,9 @@ def source_of(root: object) -> Source:
         return _from_module(state)
     if not isinstance(state, dict) or not state or not all(isinstance(v, Tensor) for v in state.values()):
         raise InputError("this holds neither a model of mace-torch nor its state dict")
-    return Source({str(name): tensor for name, tensor in state.items()})
+    if len(state) > MAX_TENSORS or not all(isinstance(name, str) for name in state):
+        raise InputError("the names of the tensors are damaged, or there are far too many")
+    return Source(dict(state))
 
 
 def _from_module(root: Record) -> Source:
@@ -123,13 +127,15 @@ def _from_module(root: Record) -> Source:
         path, module = stack.pop()
         if module is None:  # a submodule that was switched off
             continue
-        if len(classes) >= MAX_MODULES or path.count(".") >= MAX_DEPTH:
+        if len(classes) + len(stack) >= MAX_MODULES or path.count(".") >= MAX_DEPTH:
             raise InputError("the model has far too many modules, or contains itself")
         kind, state = _checked(path, module)
         classes[path] = kind
         attributes[path] = state
         for part in ("_parameters", "_buffers"):
             for name, tensor in _members(state, part, path):
+                if len(tensors) >= MAX_TENSORS:
+                    raise InputError("the model has far too many tensors")
                 if isinstance(tensor, Tensor):
                     tensors[_join(path, name)] = tensor
                 elif tensor is not None:
@@ -152,9 +158,9 @@ def _checked(path: str, module: object) -> tuple[str, Mapping[str, object]]:
     state = module.state
     if name == "reduce_graph_module":  # a function of torch.fx: the attributes are its argument
         state = module.args[0] if module.args else None
-    if not isinstance(state, dict):
-        raise InputError(f"{where} ({module.qualname}) has no attributes")
-    return kind, {str(key): value for key, value in state.items()}
+    if not isinstance(state, dict) or len(state) > MAX_ATTRIBUTES:
+        raise InputError(f"{where} ({module.qualname}) has no attributes, or far too many")
+    return kind, state
 
 
 def _advice(qualname: str) -> str:
@@ -171,10 +177,12 @@ def _members(state: Mapping[str, object], part: str, path: str) -> Iterator[tupl
     members = state.get(part)
     if members is None:
         return
-    if not isinstance(members, dict):
+    if not isinstance(members, dict) or len(members) > MAX_TENSORS:
         raise InputError(f"{part} of module {path!r} is damaged")
     for name, value in members.items():
-        yield str(name), value
+        if not isinstance(name, str) or "." in name:  # which would be the path of something else
+            raise InputError(f"{part} of module {path!r} has a member {name!r}")
+        yield name, value
 
 
 def _join(path: str, name: str) -> str:
@@ -189,9 +197,10 @@ def number(value: object, what: str) -> float:
     """
     one = isinstance(value, Tensor) and value.numel() == 1
     if one or (isinstance(value, int | float) and not isinstance(value, bool)):
-        found = float(value)  # type: ignore[arg-type]  # it is one of the two
-        if isfinite(found):
-            return found
+        with suppress(OverflowError):  # a whole number may have any number of digits
+            found = float(value)  # type: ignore[arg-type]  # it is one of the two
+            if isfinite(found):
+                return found
     raise InputError(f"{what} is {_shown(value)}, not a finite number")
 
 
@@ -199,7 +208,7 @@ def function_name(value: object) -> str:
     """The last part of the name of a function, or of what wraps it; "none" where there is none."""
     if value is None:
         return "none"
-    if isinstance(value, Name):
+    if isinstance(value, Name) and value.qualname.startswith("torch."):
         return value.qualname.rpartition(".")[2]
     if isinstance(value, Record) and value.qualname.endswith(".getattr") and len(value.args) == 2:
         owner, name = value.args  # how functions that torch has in C++ are pickled

@@ -11,19 +11,36 @@ import torch
 from torch import Tensor
 
 from crossfield.errors import InputError
-from crossfield.model import Model
-from crossfield.zoo.mace.couplings import projection
+from crossfield.model import Model, ModelConfig
+from crossfield.zoo.mace.couplings import check_shape, projection
 from crossfield.zoo.mace.describe import INPUT_NAMES
 from crossfield.zoo.mace.source import Source
 
 
 def weights_of(source: Source, model: Model) -> dict[str, Tensor]:
-    """The state of the model from the weights of a source, which are taken out of it.
+    """The state of a model from the weights of a source, which are taken out of it.
+
+    Args:
+        source: the file.
+        model: the model, of which only the shapes matter.
 
     Raises:
         InputError: a tensor is missing or has another number of entries; the message names it.
     """
     return _Copy(source, model).copy()
+
+
+def check_couplings(source: Source, config: ModelConfig) -> None:
+    """Check the shapes of all coupling tensors, before anything of the size that they claim is evaluated.
+
+    Raises:
+        InputError: one is missing, or has another shape; the message names it.
+    """
+    for layer, degrees in enumerate(config.correlations):
+        for L in range(config.hidden_L(layer) + 1):
+            for degree in range(1, degrees + 1):
+                name = f"products.{layer}.symmetric_contractions.contractions.{L}.U_matrix_{degree}"
+                check_shape(source.peek(name), config.l_max, L, degree, name)
 
 
 class _Copy:
@@ -36,11 +53,11 @@ class _Copy:
 
     def copy(self) -> dict[str, Tensor]:
         model = self.model
-        self.same("embedding.weight", "node_embedding.linear.weight")
+        self.flat("embedding.weight", "node_embedding.linear.weight")
         if model.inputs is not None:
             self.inputs()
         if model.embedding_readout is not None:
-            self.same("embedding_readout.weight", "embedding_readout.linear.weight")
+            self.flat("embedding_readout.weight", "embedding_readout.linear.weight")
         for i, kind in enumerate(model.config.blocks):
             at = f"interactions.{i}."
             if kind == "nonlinear":
@@ -61,9 +78,10 @@ class _Copy:
             raise InputError(f"tensor {source!r} has {value.numel()} entries for {tuple(shape)} here")
         self.state[target] = value.detach().reshape(shape).contiguous()
 
-    def same(self, target: str, source: str) -> None:
-        """A tensor whose entries are ours, in our order."""
-        self.put(target, self.source.take(source), source)
+    def flat(self, target: str, source: str) -> None:
+        """A tensor that e3nn keeps as one list of entries, which are ours in our order."""
+        (part,) = self.split(source, [target])
+        self.put(target, part, source)
 
     def listed(self, targets: str) -> list[str]:
         """Names of a list of our weights: targets.0, targets.1, ..."""
@@ -92,15 +110,15 @@ class _Copy:
 
     def inputs(self) -> None:
         theirs = {ours: name for name, ours in INPUT_NAMES.items()}
-        self.same("inputs.project.weight", "joint_embedding.project.0.weight")
+        self.exact("inputs.project.weight", "joint_embedding.project.0.weight")
         prefix = "inputs.embedders."
         for target in [name for name in self.shapes if name.startswith(prefix)]:
             name, _, rest = target.removeprefix(prefix).partition(".")
-            self.same(target, f"joint_embedding.embedders.{theirs.get(name, name)}.{rest}")
+            self.exact(target, f"joint_embedding.embedders.{theirs.get(name, name)}.{rest}")
 
     def nonlinear(self, at: str) -> None:
-        self.same(f"{at}sender_embedding", f"{at}source_embedding.weight")
-        self.same(f"{at}receiver_embedding", f"{at}target_embedding.weight")
+        self.flat(f"{at}sender_embedding", f"{at}source_embedding.weight")
+        self.flat(f"{at}receiver_embedding", f"{at}target_embedding.weight")
         for ours, theirs in (
             ("linear_up", "linear_up"),
             ("linear_res", "linear_res"),
@@ -111,8 +129,8 @@ class _Copy:
             self.linear(f"{at}{ours}.weights", f"{at}{theirs}.weight")
         self.network(f"{at}radial.", f"{at}conv_tp_weights.net.")
         self.network(f"{at}density.", f"{at}density_fn.net.")
-        self.same(f"{at}alpha", f"{at}alpha")
-        self.same(f"{at}beta", f"{at}beta")
+        self.exact(f"{at}alpha", f"{at}alpha")
+        self.exact(f"{at}beta", f"{at}beta")
 
     def network(self, target: str, source: str) -> None:
         """A radial network: Linear, LayerNorm, SiLU and again, of which the third has no weights."""
@@ -175,13 +193,13 @@ class _Copy:
 
     def readout(self, target: str, source: str) -> None:
         if f"{target}weight" in self.shapes:
-            self.same(f"{target}weight", f"{source}linear.weight")
+            self.flat(f"{target}weight", f"{source}linear.weight")
             return
-        self.same(f"{target}weight_1", f"{source}linear_1.weight")
+        self.flat(f"{target}weight_1", f"{source}linear_1.weight")
         if f"{target}bias_2" in self.shapes:
-            self.same(f"{target}weight_2", f"{source}linear_mid.weight")
-            self.same(f"{target}bias_2", f"{source}linear_mid.bias")
-            self.same(f"{target}weight_3", f"{source}linear_2.weight")
-            self.same(f"{target}bias_3", f"{source}linear_2.bias")
+            self.flat(f"{target}weight_2", f"{source}linear_mid.weight")
+            self.flat(f"{target}bias_2", f"{source}linear_mid.bias")
+            self.flat(f"{target}weight_3", f"{source}linear_2.weight")
+            self.flat(f"{target}bias_3", f"{source}linear_2.bias")
         else:
-            self.same(f"{target}weight_2", f"{source}linear_2.weight")
+            self.flat(f"{target}weight_2", f"{source}linear_2.weight")
