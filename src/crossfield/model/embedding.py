@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from crossfield.errors import InputError
 from crossfield.model.config import InputConfig
+from crossfield.model.initial import normal
 
 
 class ElementEmbedding(nn.Module):
@@ -16,7 +17,7 @@ class ElementEmbedding(nn.Module):
 
     def __init__(self, elements: int, channels: int) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.randn(elements, channels))
+        self.weight = nn.Parameter(normal(elements, channels))
 
     def table(self) -> Tensor:
         """(elements, channels)."""
@@ -53,7 +54,7 @@ class InputEmbedding(nn.Module):
 
 def _embedder(config: InputConfig) -> nn.Module:
     if config.kind == "class":
-        return nn.Embedding(config.classes, config.width)
+        return nn.Embedding.from_pretrained(normal(config.classes, config.width), freeze=False)
     return nn.Sequential(
         nn.Linear(1, config.width, bias=config.bias),
         nn.SiLU(),

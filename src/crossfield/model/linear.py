@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 
 from crossfield.algebra import Irreps
 from crossfield.kernels import grouped_matmul
+from crossfield.model.initial import normal
 
 
 class Linear(nn.Module):
@@ -19,7 +19,7 @@ class Linear(nn.Module):
         super().__init__()
         self.irreps_in, self.irreps_out = irreps_in, irreps_out
         self.weights = nn.ParameterList(
-            nn.Parameter(torch.randn(n_in, n_out))
+            nn.Parameter(normal(n_in, n_out))
             for n_in, n_out in zip(irreps_in.channels, irreps_out.channels, strict=False)
         )
 
@@ -39,7 +39,7 @@ class ElementLinear(nn.Module):
         super().__init__()
         self.irreps_out = irreps_out
         self.weights = nn.ParameterList(
-            nn.Parameter(torch.randn(elements, n_in, n_out))
+            nn.Parameter(normal(elements, n_in, n_out))
             for n_in, n_out in zip(irreps_in.channels, irreps_out.channels, strict=False)
         )
 

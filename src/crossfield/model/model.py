@@ -68,8 +68,8 @@ class Model(nn.Module):
         self.products = nn.ModuleList(ProductBasis(config, i) for i in range(config.layers))
         self.readouts = readouts_of(config, len(heads))
 
-        element_of = torch.full((119,), -1, dtype=torch.int64)
-        element_of[list(config.elements)] = torch.arange(len(config.elements))
+        position = {Z: i for i, Z in enumerate(config.elements)}
+        element_of = torch.tensor([position.get(Z, -1) for Z in range(119)])
         self.register_buffer("element_of", element_of, persistent=False)
         self._exact = _head_tables(config, heads)
         for name, table in self._exact.items():

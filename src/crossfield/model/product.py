@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from crossfield.algebra import Irreps
 from crossfield.kernels import SymmetricContraction
 from crossfield.model.config import ModelConfig
+from crossfield.model.initial import normal_couplings
 from crossfield.model.linear import Linear
 
 
@@ -24,10 +25,7 @@ class ProductBasis(nn.Module):
         rows = len(config.elements) if self.per_element else 1
         self.contraction = SymmetricContraction(config.l_max, L_out, correlation)
         self.weights = nn.ParameterList(
-            nn.Parameter(
-                torch.cat([torch.randn(rows, size, config.channels) / size for size in sizes], dim=1)
-            )
-            for sizes in self.contraction.sizes
+            nn.Parameter(normal_couplings(rows, sizes, config.channels)) for sizes in self.contraction.sizes
         )
         out = Irreps.uniform(config.channels, L_out)
         self.linear = Linear(out, out)

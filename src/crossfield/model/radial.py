@@ -6,12 +6,14 @@ import math
 from collections.abc import Sequence
 from itertools import pairwise
 
+import numpy as np
 import torch
 from ase.data import covalent_radii
 from torch import Tensor, nn
 
 from crossfield.model.activation import silu
 from crossfield.model.config import ModelConfig
+from crossfield.model.initial import normal
 
 
 def polynomial_cutoff(d: Tensor, r_max: float | Tensor, p: int) -> Tensor:
@@ -72,8 +74,8 @@ class BesselBasis(nn.Module):
     def __init__(self, r_max: float, size: int) -> None:
         super().__init__()
         self.prefactor = math.sqrt(2.0 / r_max)
-        n = torch.arange(1, size + 1, dtype=torch.float64)
-        self.register_buffer("frequencies", math.pi / r_max * n, persistent=False)
+        frequencies = math.pi / r_max * np.arange(1, size + 1)
+        self.register_buffer("frequencies", torch.from_numpy(frequencies), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
         """(E,) to (E, size)."""
@@ -87,9 +89,7 @@ class GaussianBasis(nn.Module):
     def __init__(self, r_max: float, size: int) -> None:
         super().__init__()
         self.width = r_max / (size - 1)
-        self.register_buffer(
-            "centres", torch.linspace(0.0, r_max, size, dtype=torch.float64), persistent=False
-        )
+        self.register_buffer("centres", torch.from_numpy(np.linspace(0.0, r_max, size)), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
         """(E,) to (E, size)."""
@@ -117,7 +117,7 @@ class PlainRadialNetwork(nn.Module):
     def __init__(self, basis: int, hidden: Sequence[int], out: int) -> None:
         super().__init__()
         widths = [basis, *hidden, out]
-        self.weights = nn.ParameterList(nn.Parameter(torch.randn(a, b)) for a, b in pairwise(widths))
+        self.weights = nn.ParameterList(nn.Parameter(normal(a, b)) for a, b in pairwise(widths))
 
     def forward(self, basis: Tensor) -> Tensor:
         """(E, basis) to (E, out)."""

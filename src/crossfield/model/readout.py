@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from crossfield.model.activation import ACTIVATIONS
 from crossfield.model.config import ModelConfig
+from crossfield.model.initial import normal
 
 # Random readouts of full size start with errors of several eV per atom, and the first thing learnt is to
 # ignore the geometry. Small ones start near E0.
@@ -18,7 +19,7 @@ class LinearReadout(nn.Module):
 
     def __init__(self, channels: int, heads: int) -> None:
         super().__init__()
-        self.weight = nn.Parameter(INITIAL_SIZE * torch.randn(channels, heads))
+        self.weight = nn.Parameter(normal(channels, heads, size=INITIAL_SIZE))
 
     def forward(self, scalars: Tensor, head: Tensor) -> Tensor:
         """Scalars (N, C) and head index (N,) to (N,)."""
@@ -35,8 +36,8 @@ class NonLinearReadout(nn.Module):
     def __init__(self, channels: int, width: int, heads: int, activation: str) -> None:
         super().__init__()
         self.width, self.heads, self.activation = width, heads, ACTIVATIONS[activation]
-        self.weight_1 = nn.Parameter(torch.randn(channels, heads * width))
-        self.weight_2 = nn.Parameter(INITIAL_SIZE * torch.randn(heads * width, heads))
+        self.weight_1 = nn.Parameter(normal(channels, heads * width))
+        self.weight_2 = nn.Parameter(normal(heads * width, heads, size=INITIAL_SIZE))
 
     def forward(self, scalars: Tensor, head: Tensor) -> Tensor:
         """Scalars (N, C) and head index (N,) to (N,)."""
@@ -53,10 +54,10 @@ class BiasReadout(nn.Module):
         super().__init__()
         self.width, self.heads, self.activation = width, heads, ACTIVATIONS[activation]
         hidden = heads * width
-        self.weight_1 = nn.Parameter(torch.randn(channels, hidden))
-        self.weight_2 = nn.Parameter(torch.randn(hidden, hidden))
+        self.weight_1 = nn.Parameter(normal(channels, hidden))
+        self.weight_2 = nn.Parameter(normal(hidden, hidden))
         self.bias_2 = nn.Parameter(torch.zeros(hidden))
-        self.weight_3 = nn.Parameter(INITIAL_SIZE * torch.randn(hidden, heads))
+        self.weight_3 = nn.Parameter(normal(hidden, heads, size=INITIAL_SIZE))
         self.bias_3 = nn.Parameter(torch.zeros(heads))
 
     def forward(self, scalars: Tensor, head: Tensor) -> Tensor:
