@@ -6,7 +6,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from crossfield.model.potential import Potential
+    from crossfield.inference.potential import Potential
     from crossfield.simulate.calculator import Calculator
     from crossfield.zoo.load import load
 
@@ -15,7 +15,7 @@ __version__ = version("crossfield")
 
 _HOMES = {
     "Calculator": "crossfield.simulate.calculator",
-    "Potential": "crossfield.model.potential",
+    "Potential": "crossfield.inference.potential",
     "load": "crossfield.zoo.load",
 }
 

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
+from crossfield.inference.potential import Potential
 from crossfield.model import Model
-from crossfield.model.potential import Potential
 from tests.structures import small_model
 
 

@@ -10,7 +10,7 @@ from ase.stress import full_3x3_to_voigt_6_stress, voigt_6_to_full_3x3_stress
 from crossfield.errors import InputError
 from crossfield.simulate import Calculator
 from crossfield.zoo import checkpoint
-from tests.simulate.test_potential import with_theory
+from tests.inference.test_potential import with_theory
 from tests.structures import structures
 
 

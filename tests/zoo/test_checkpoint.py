@@ -9,8 +9,8 @@ import torch
 from safetensors import safe_open
 
 from crossfield import files
+from crossfield.inference.potential import Potential
 from crossfield.model import evaluate
-from crossfield.model.potential import Potential
 from crossfield.zoo import checkpoint, container
 from tests.structures import batch_of, small_model, structures
 from tests.zoo.conftest import PROVENANCE

@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from crossfield.errors import InputError
+from crossfield.inference.potential import Potential
 from crossfield.model import evaluate
-from crossfield.model.potential import Potential
 from crossfield.theory import known_theories
 from crossfield.zoo import mace
 from crossfield.zoo.mace.couplings import projection

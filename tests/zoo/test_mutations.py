@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from crossfield.errors import InputError
+from crossfield.inference.potential import Potential
 from crossfield.model import Model, evaluate
-from crossfield.model.potential import Potential
 from crossfield.zoo import checkpoint, container, mace
 from tests.zoo.conftest import PROVENANCE
 from tests.zoo.samples import DENSITY, FACTS, NONLINEAR, STATE_DICT, structures, with_pickle, with_tensors

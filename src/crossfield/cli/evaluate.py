@@ -27,7 +27,7 @@ from crossfield.errors import InputError
 
 if TYPE_CHECKING:
     from crossfield.data.frame import Frame
-    from crossfield.model.potential import Potential
+    from crossfield.inference.potential import Potential
     from crossfield.train import Metrics
 
 HELP = """Errors of one head on labelled structures.

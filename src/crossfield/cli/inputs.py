@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from crossfield.data.frame import Frame
     from crossfield.data.read import Rejected
     from crossfield.data.source import Keys
-    from crossfield.model.potential import Potential
+    from crossfield.inference.potential import Potential
 
 
 def parse_keys(pairs: Sequence[str]) -> Keys:

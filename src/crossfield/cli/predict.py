@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from ase import Atoms
 
     from crossfield.data.frame import Frame
-    from crossfield.model.potential import Potential, Result
+    from crossfield.inference.potential import Potential, Result
 
 HELP = """Predict energy, forces and stress of the structures in files.
 

@@ -12,7 +12,7 @@ from ase.calculators.singlepoint import SinglePointCalculator
 
 from crossfield.data.frame import Frame
 from crossfield.files import replacing
-from crossfield.model.potential import Result
+from crossfield.inference.potential import Result
 
 
 def to_atoms(frame: Frame) -> Atoms:

@@ -15,7 +15,7 @@ from rich.table import Table
 
 from crossfield.demo.figures import head_figures
 from crossfield.errors import InputError
-from crossfield.model.potential import Potential
+from crossfield.inference.potential import Potential
 from crossfield.report.parity import parity_pairs, plot_parity
 from crossfield.simulate.calculator import Calculator
 from crossfield.simulate.md import nve

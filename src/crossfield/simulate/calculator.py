@@ -11,7 +11,7 @@ from ase.calculators.calculator import Calculator as AseCalculator
 from ase.calculators.calculator import PropertyNotImplementedError, all_changes
 from ase.stress import full_3x3_to_voigt_6_stress
 
-from crossfield.model.potential import Potential
+from crossfield.inference.potential import Potential
 from crossfield.zoo import Backend, load
 
 

@@ -8,7 +8,7 @@ from typing import Literal
 import torch
 
 from crossfield.errors import InputError
-from crossfield.model.potential import Potential
+from crossfield.inference.potential import Potential
 from crossfield.zoo import checkpoint
 from crossfield.zoo.fetch import local_model
 

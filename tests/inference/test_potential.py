@@ -10,9 +10,10 @@ from ase.build import molecule
 from ase.vibrations import VibrationsData
 
 from crossfield.errors import InputError
-from crossfield.model import EdgeForces, Model, evaluate, hessian
-from crossfield.model import potential as potential_module
-from crossfield.model.potential import Potential, Result
+from crossfield.inference import EdgeForces
+from crossfield.inference import potential as potential_module
+from crossfield.inference.potential import Potential, Result
+from crossfield.model import Model, evaluate, hessian
 from crossfield.theory import Head, Theory
 from tests.structures import batch_of, graph_of, heads, small_model, structures
 

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from crossfield.errors import InputError
 from crossfield.graph import Graph, build_graph, collate
+from crossfield.inference.results import Result, split
 from crossfield.model.derivatives import evaluate, hessian
 from crossfield.model.model import Model
-from crossfield.model.results import Result, split
 from crossfield.theory import Head, check_elements, check_parity, head_index
 
 __all__ = ["Potential", "Result"]

@@ -9,7 +9,7 @@ from ase import Atoms
 from ase.build import molecule
 
 from crossfield.errors import InputError
-from crossfield.model.potential import Potential
+from crossfield.inference.potential import Potential
 from tests.algebra.rotation import random_rotation, wigner
 from tests.structures import CUTOFF, batch_of, small_model, structures
 
