@@ -8,7 +8,7 @@ import torch
 from ase import Atoms
 
 from crossfield.errors import InputError
-from crossfield.graph import Graph, build_graph, collate
+from crossfield.graph import Edges, Graph, build_graph, collate, neighbour_list
 from tests.structures import CUTOFF, batch_of, graph_of, structures
 
 NAMES = list(structures())
@@ -63,6 +63,15 @@ def test_fields_of_one_graph():
     for field in fields(Graph):
         dtype = torch.int64 if field.name in whole else torch.bool if field.name == "pbc" else torch.float64
         assert getattr(graph, field.name).dtype == dtype, field.name
+
+
+def test_edges_may_be_given():
+    atoms = structures()["slab"]
+    edges = neighbour_list(atoms.positions, atoms.cell.array, atoms.pbc, CUTOFF)
+    structure = (atoms.numbers, atoms.positions, atoms.cell.array, atoms.pbc)
+    check_equal(build_graph(*structure, cutoff=CUTOFF, edges=edges), graph_of(atoms))
+    fewer = Edges(*(column[3:] for column in edges))
+    assert build_graph(*structure, cutoff=CUTOFF, edges=fewer).num_edges == len(edges.sender) - 3
 
 
 def test_a_graph_does_not_share_memory_with_the_atoms():

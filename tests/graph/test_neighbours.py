@@ -125,6 +125,20 @@ def test_cutoff_is_exclusive():
     assert len(neighbour_list(positions, np.zeros((3, 3)), pbc, 2.0 - 1e-9).sender) == 0
 
 
+@pytest.mark.parametrize("cutoff", [0.7, 2.0, 3.3, 4.5, 5.1, 6.0])
+def test_cutoff_is_exclusive_to_the_last_bit(cutoff):
+    """In a molecule, across a boundary, and beside an atom far away."""
+    for length, count in ((cutoff, 0), (np.nextafter(cutoff, 0.0), 2)):
+        pair = np.array([[0.0, 0, 0], [0, length, 0]])
+        far = np.vstack([pair, [50.0, 0, 0]])
+        for positions in (pair, far):
+            edges = neighbour_list(positions, np.zeros((3, 3)), np.zeros(3, dtype=bool), cutoff)
+            assert len(edges.sender) == count
+        axis = np.array([False, True, False])
+        edges = neighbour_list(np.zeros((1, 3)), length * np.eye(3), axis, cutoff)
+        assert listed(edges) == [(0, 0, 0, -1, 0), (0, 0, 0, 1, 0)][:count]
+
+
 @pytest.mark.parametrize("images", [0, 1, -3])
 def test_two_atoms_at_the_same_place(images):
     cell, pbc = np.diag([4.0, 5.0, 6.0]), np.array([True] * 3)

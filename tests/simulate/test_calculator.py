@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 from ase import Atoms
@@ -9,6 +12,8 @@ from ase.stress import full_3x3_to_voigt_6_stress, voigt_6_to_full_3x3_stress
 
 from crossfield.errors import InputError
 from crossfield.simulate import Calculator
+from crossfield.simulate.md import nve
+from crossfield.simulate.relax import relax
 from crossfield.zoo import checkpoint
 from tests.inference.test_potential import with_theory
 from tests.structures import structures
@@ -133,6 +138,69 @@ def test_two_structures_share_a_calculator(potential):
     expected = [r.energy for r in potential.predict([a, b], head="head0")]
     for _ in range(2):
         assert [a.get_potential_energy(), b.get_potential_energy()] == pytest.approx(expected, rel=1e-14)
+
+
+@pytest.mark.parametrize("name", ["skewed crystal", "slab", "molecule"])
+def test_trajectories_are_the_same_with_and_without_a_skin(potential, name):
+    runs, searches = [], []
+    for skin in (0.0, 0.5):
+        atoms = structures()[name]
+        calc = atoms.calc = Counted(potential, "head0", skin=skin)
+        runs.append(nve(atoms, temperature=300, picoseconds=0.06, timestep=1.0))
+        searches.append(calc.neighbours.rebuilds)
+        assert calc.evaluations == 61
+    expected, run = runs
+    np.testing.assert_array_equal(run.total, expected.total)
+    for ours, theirs in zip(run.frames, expected.frames):
+        np.testing.assert_array_equal(ours.positions, theirs.positions)
+        np.testing.assert_array_equal(ours.get_momenta(), theirs.get_momenta())
+    assert searches[0] == 61
+    assert 1 < searches[1] < 30
+
+
+def test_relaxations_of_the_cell_are_the_same_with_and_without_a_skin(potential):
+    results, searches = [], []
+    for skin in (0.0, 0.5):
+        atoms = structures()["skewed crystal"]
+        calc = atoms.calc = Counted(potential, "head0", skin=skin)
+        results.append(relax(atoms, steps=15, cell=True, optimiser="fire").atoms)
+        searches.append(calc.neighbours.rebuilds)
+        assert calc.neighbours.rebuilds == calc.evaluations or skin > 0
+    expected, ours = results
+    np.testing.assert_array_equal(ours.positions, expected.positions)
+    np.testing.assert_array_equal(ours.cell.array, expected.cell.array)
+    np.testing.assert_array_equal(ours.get_stress(), expected.get_stress())
+    assert searches[1] < searches[0] / 2
+
+
+def pickled(calc: Calculator) -> Calculator:
+    return pickle.loads(pickle.dumps(calc))  # noqa: S301 (of our own making)
+
+
+@pytest.mark.parametrize("duplicate", [copy.copy, copy.deepcopy, pickled])
+def test_copies_of_a_calculator(potential, duplicate):
+    atoms = structures()["slab"]
+    atoms.calc = Calculator(potential, "head0")
+    atoms.get_forces()
+    atoms.calc = duplicate(atoms.calc)
+    for seed in range(3):
+        atoms.rattle(0.2, seed=seed)
+        (expected,) = potential.predict(atoms, head="head0")
+        np.testing.assert_array_equal(atoms.get_forces(), expected.forces)
+
+
+def test_a_skin_is_a_length(potential):
+    with pytest.raises(InputError, match=r"skin = -1\.0"):
+        Calculator(potential, "head0", skin=-1.0)
+
+
+def test_nan_is_refused(potential):
+    atoms = structures()["slab"]
+    atoms.calc = Calculator(potential, "head0")
+    atoms.get_forces()
+    atoms.positions[1, 2] = np.nan
+    with pytest.raises(InputError, match="NaN"):
+        atoms.get_forces()
 
 
 def test_charge_that_must_be_stated(model):

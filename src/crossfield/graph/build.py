@@ -9,7 +9,7 @@ import torch
 from numpy.typing import ArrayLike
 
 from crossfield.graph.graph import Graph
-from crossfield.graph.neighbours import neighbour_list
+from crossfield.graph.neighbours import Edges, neighbour_list
 
 
 def build_graph(
@@ -23,6 +23,7 @@ def build_graph(
     charge: float = 0.0,
     spin: float = 1.0,
     extra: Sequence[float] = (),
+    edges: Edges | None = None,
 ) -> Graph:
     """Graph of one structure.
 
@@ -36,6 +37,7 @@ def build_graph(
         charge: total charge, e.
         spin: multiplicity 2S+1.
         extra: further numbers that the model reads, in the order of its inputs.
+        edges: what `neighbour_list` would find, by a `SkinList`; None: they are searched for.
 
     Raises:
         InputError: two atoms at the same place, or a cell without volume.
@@ -43,7 +45,8 @@ def build_graph(
     positions = np.asarray(positions, dtype=float).reshape(-1, 3)
     cell = np.asarray(cell, dtype=float).reshape(3, 3)
     pbc = np.asarray(pbc, dtype=bool).reshape(3)
-    edges = neighbour_list(positions, cell, pbc, cutoff)
+    if edges is None:
+        edges = neighbour_list(positions, cell, pbc, cutoff)
     return Graph(
         Z=torch.as_tensor(np.asarray(Z, dtype=np.int64)),
         positions=torch.from_numpy(positions.copy()),

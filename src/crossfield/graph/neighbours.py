@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from crossfield.errors import InputError
 
 TOO_CLOSE = 1e-6  # Å; two atoms at one place have no direction between them
+MARGIN = 1e-6  # Å; far above the round-off of a search, so that it misses nothing
 
 
 class Edges(NamedTuple):
@@ -38,16 +39,70 @@ def neighbour_list(
     Raises:
         InputError: two atoms at the same place, or a cell without volume.
     """
-    pbc = np.asarray(pbc, dtype=bool)
-    points, box = _enclose(np.asarray(positions, dtype=float), complete_cell(cell, pbc), pbc, cutoff)
-    finder = vesin.NeighborList(cutoff=cutoff, full_list=True, n_threads=1)
-    i, j, shift, distance = finder.compute(points=points, box=box, periodic=True, quantities="ijSd")
-    if len(distance) and distance.min() < TOO_CLOSE:
-        k = int(distance.argmin())
-        raise InputError(f"atoms {int(i[k])} and {int(j[k])} are at the same place")
+    found = candidates(positions, cell, pbc, cutoff)
+    return within(found, offsets(found.shift, cell, pbc), positions, cutoff)
+
+
+def candidates(
+    positions: NDArray[np.float64],
+    cell: NDArray[np.float64],
+    pbc: NDArray[np.bool_],
+    reach: float,
+) -> Edges:
+    """Every pair closer than `reach` (Å), and perhaps a few that are longer by next to nothing.
+
+    Arguments, order and errors are those of `neighbour_list`, but that atoms may be at the same place.
+    """
+    pbc, reach = np.asarray(pbc, dtype=bool), reach + MARGIN
+    points, box = _enclose(np.asarray(positions, dtype=float), complete_cell(cell, pbc), pbc, reach)
+    finder = vesin.NeighborList(cutoff=reach, full_list=True, n_threads=1)
+    i, j, shift = finder.compute(points=points, box=box, periodic=True, quantities="ijS")
     sender, receiver = i.astype(np.int64), j.astype(np.int64)
     order = np.lexsort((shift[:, 2], shift[:, 1], shift[:, 0], sender, receiver))
-    return Edges(sender[order], receiver[order], shift[order].astype(np.float64))
+    return _take(Edges(sender, receiver, shift.astype(np.float64)), order)
+
+
+def offsets(
+    shift: NDArray[np.float64], cell: NDArray[np.float64], pbc: NDArray[np.bool_]
+) -> NDArray[np.float64]:
+    """(3, E) Å, the lattice vectors of E shifts (E, 3), one row per component."""
+    # not a matrix product, which may round an edge by its place among the others
+    a, b, c = np.where(np.asarray(pbc, dtype=bool)[:, None], np.asarray(cell, dtype=float), 0.0)[:, :, None]
+    return shift[:, 0] * a + shift[:, 1] * b + shift[:, 2] * c
+
+
+def within(edges: Edges, offset: NDArray[np.float64], positions: NDArray[np.float64], cutoff: float) -> Edges:
+    """Those edges that are shorter than the cutoff, in their order.
+
+    The one place where this is decided: it depends on nothing but the edge itself, to the last bit, whatever
+    list the edge is from.
+
+    Args:
+        edges: candidates.
+        offset: (3, E) Å, their `offsets`.
+        positions: (N, 3) Å.
+        cutoff: Å.
+
+    Raises:
+        InputError: two atoms at the same place.
+    """
+    squared = np.zeros(len(edges.sender))
+    for x, along in zip(np.ascontiguousarray(np.asarray(positions, dtype=float).T), offset):
+        step = np.take(x, edges.receiver)
+        step -= np.take(x, edges.sender)
+        step += along
+        step *= step
+        squared += step
+    if len(squared) and squared.min() < TOO_CLOSE * TOO_CLOSE:
+        k = int(squared.argmin())
+        raise InputError(f"atoms {edges.sender[k]} and {edges.receiver[k]} are at the same place")
+    return _take(edges, np.flatnonzero(squared < cutoff * cutoff))
+
+
+def _take(edges: Edges, which: NDArray[np.int64]) -> Edges:
+    # several times as fast as indexing
+    sender, receiver = np.take(edges.sender, which), np.take(edges.receiver, which)
+    return Edges(sender, receiver, np.take(edges.shift, which, axis=0))
 
 
 def complete_cell(cell: NDArray[np.float64], pbc: NDArray[np.bool_]) -> NDArray[np.float64]:

@@ -11,7 +11,7 @@ from ase import Atoms
 from numpy.typing import NDArray
 
 from crossfield.errors import InputError
-from crossfield.graph import Graph, build_graph, collate
+from crossfield.graph import Edges, Graph, build_graph, collate
 from crossfield.inference.results import Result, split
 from crossfield.model.derivatives import evaluate, hessian
 from crossfield.model.model import Model
@@ -111,8 +111,39 @@ class Potential:
             structures = [structures]
         chosen = self.theory_head(head)
         graphs = [self._checked(atoms, chosen, i, len(structures)) for i, atoms in enumerate(structures)]
+        return self.predict_graphs(
+            graphs,
+            chosen.name,
+            batch_size=batch_size,
+            forces=forces,
+            stress=stress,
+            edge_forces=edge_forces,
+            atomic_stress=atomic_stress,
+        )
+
+    def predict_graphs(
+        self,
+        graphs: Sequence[Graph],
+        head: str,
+        *,
+        batch_size: int | Literal["auto"] = "auto",
+        forces: bool = True,
+        stress: bool = True,
+        edge_forces: bool = False,
+        atomic_stress: bool = False,
+    ) -> list[Result]:
+        """What `predict` does, of graphs made by `graph` before.
+
+        Args:
+            graphs: one per structure, all made for one head.
+            head: the name of that head, for the results.
+            batch_size, forces, stress, edge_forces, atomic_stress: as in `predict`.
+
+        Returns:
+            One result per graph, in order.
+        """
         results: list[Result] = []
-        for part in self._batches(graphs, batch_size):
+        for part in self._batches(list(graphs), batch_size):
             batch = collate(part).to(self.model.device)
             prediction = evaluate(
                 self.model,
@@ -122,7 +153,7 @@ class Potential:
                 edge_forces=edge_forces,
                 atomic_stress=atomic_stress,
             )
-            results += split(prediction, batch, chosen.name)
+            results += split(prediction, batch, head)
         return results
 
     def hessian(self, atoms: Atoms, *, head: str | None = None) -> NDArray[np.float64]:
@@ -176,8 +207,12 @@ class Potential:
         parts = [x.transpose(1, 2).flatten(1) for i in chosen for x in features[i][:last]]
         return torch.cat(parts, dim=1).cpu().numpy()
 
-    def graph(self, atoms: Atoms, head: str | None = None) -> Graph:
-        """The graph of one structure for a head; see `predict` for what is read and checked."""
+    def graph(self, atoms: Atoms, head: str | None = None, *, edges: Edges | None = None) -> Graph:
+        """The graph of one structure for a head; see `predict` for what is read and checked.
+
+        Whoever has the edges already, as `neighbour_list` gives them for this structure and `cutoff`, may
+        pass them.
+        """
         chosen = self.theory_head(head)
         check_elements(atoms.numbers.tolist(), sorted(chosen.E0), f"head {chosen.name!r}")
         if not (np.isfinite(atoms.positions).all() and np.isfinite(atoms.cell.array).all()):
@@ -199,6 +234,7 @@ class Potential:
             charge=charge,
             spin=spin,
             extra=[extra[name] for name in config.extra_inputs],
+            edges=edges,
         )
 
     def _single(self, atoms: Atoms, head: str | None) -> Graph:
