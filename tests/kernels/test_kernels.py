@@ -11,8 +11,19 @@ from torch.autograd import gradcheck, gradgradcheck
 
 from crossfield.algebra import clebsch_gordan, coupling_paths, symmetric_basis
 from crossfield.kernels import Convolution, SphericalHarmonics, SymmetricContraction, segment_sum
+from crossfield.kernels.backend import use
 from tests.algebra.rotation import Y as harmonics_of
 from tests.algebra.rotation import directions, random_rotation, wigner
+
+
+@pytest.fixture(params=["reference", "numba"])
+def backend(request) -> str:
+    return request.param
+
+
+def with_backend(kernel, backend):
+    use(kernel, backend)
+    return kernel
 
 
 def randn(*shape: int, seed: int = 0, grad: bool = False) -> torch.Tensor:
@@ -52,16 +63,16 @@ def test_segment_sum_keeps_the_precision(dtype):
 # -- harmonics
 
 
-def test_spherical_harmonics():
+def test_spherical_harmonics(backend):
     unit = directions(30)
-    values = SphericalHarmonics(4).double()(torch.from_numpy(unit))
+    values = with_backend(SphericalHarmonics(4).double(), backend)(torch.from_numpy(unit))
     assert len(values) == 5
     for l, Y in enumerate(values):
         np.testing.assert_allclose(Y.numpy(), harmonics_of(l, unit), atol=1e-12)
 
 
-def test_spherical_harmonics_without_edges():
-    kernel = SphericalHarmonics(2).float()
+def test_spherical_harmonics_without_edges(backend):
+    kernel = with_backend(SphericalHarmonics(2).float(), backend)
     assert [tuple(Y.shape) for Y in kernel(torch.zeros(0, 3))] == [(0, 1), (0, 3), (0, 5)]
 
 
@@ -75,20 +86,20 @@ class Edges:
     sender = torch.tensor([1, 2, 4, 0, 0, 2, 1, 4, 2])
     receiver = torch.tensor([0, 0, 0, 1, 1, 3, 4, 4, 4])
 
-    def __init__(self, L_in: int, l_max: int, L_out: int, *, grad: bool = False) -> None:
+    def __init__(self, L_in: int, l_max: int, L_out: int, backend: str, *, grad: bool = False) -> None:
         self.paths = coupling_paths(L_in, l_max, L_out)
         self.h = [randn(5, 2 * l + 1, 3, seed=l, grad=grad) for l in range(L_in + 1)]
         self.Y = [randn(9, 2 * l + 1, seed=10 + l, grad=grad) for l in range(l_max + 1)]
         self.w = randn(9, len(self.paths), 3, seed=20, grad=grad)
-        self.kernel = Convolution(self.paths).double()
+        self.kernel = with_backend(Convolution(self.paths).double(), backend)
 
     def __call__(self, h, Y, w) -> list[torch.Tensor]:
         return self.kernel(h, Y, w, self.sender, self.receiver)
 
 
 @pytest.mark.parametrize(("L_in", "l_max", "L_out"), [(1, 3, 3), (0, 2, 2), (2, 2, 1)])
-def test_convolution_edge_by_edge(L_in, l_max, L_out):
-    e = Edges(L_in, l_max, L_out)
+def test_convolution_edge_by_edge(L_in, l_max, L_out, backend):
+    e = Edges(L_in, l_max, L_out, backend)
     messages = e(e.h, e.Y, e.w)
     assert len(messages) == L_out + 1
     for l3, message in enumerate(messages):
@@ -105,24 +116,24 @@ def test_convolution_edge_by_edge(L_in, l_max, L_out):
 
 
 @pytest.mark.parametrize("improper", [False, True])
-def test_convolution_is_equivariant(improper):
-    e, R = Edges(1, 3, 3), random_rotation(3, improper=improper)
+def test_convolution_is_equivariant(improper, backend):
+    e, R = Edges(1, 3, 3, backend), random_rotation(3, improper=improper)
     h = [torch.einsum("mk,nkc->nmc", turn(l, R), x) for l, x in enumerate(e.h)]
     Y = [torch.einsum("mk,ek->em", turn(l, R), x) for l, x in enumerate(e.Y)]
     for l, (before, after) in enumerate(zip(e(e.h, e.Y, e.w), e(h, Y, e.w))):
         torch.testing.assert_close(after, torch.einsum("mk,nkc->nmc", turn(l, R), before), rtol=0, atol=1e-10)
 
 
-def test_convolution_without_edges():
-    e = Edges(1, 2, 1)
+def test_convolution_without_edges(backend):
+    e = Edges(1, 2, 1, backend)
     nothing = torch.zeros(0, dtype=torch.int64)
     messages = e.kernel(e.h, [Y[:0] for Y in e.Y], e.w[:0], nothing, nothing)
     assert [m.shape[:2] for m in messages] == [(5, 1), (5, 3)]
     assert all((m == 0).all() for m in messages)
 
 
-def test_convolution_derivatives():
-    e = Edges(1, 1, 1, grad=True)
+def test_convolution_derivatives(backend):
+    e = Edges(1, 1, 1, backend, grad=True)
 
     def flat(h0, h1, Y0, Y1, w):
         return tuple(e([h0, h1], [Y0, Y1], w))
@@ -159,52 +170,56 @@ def naive_contraction(A, weights, l_max, correlation) -> list[torch.Tensor]:
     ("l_max", "L_max", "correlation"), [(2, 1, 3), (3, 1, 2), (1, 1, 4), (2, 2, 1), (0, 0, 3)]
 )
 @pytest.mark.parametrize("per_atom", [False, True])
-def test_contraction_is_the_dense_one(l_max, L_max, correlation, per_atom):
-    kernel = SymmetricContraction(l_max, L_max, correlation).double()
+def test_contraction_is_the_dense_one(l_max, L_max, correlation, per_atom, backend):
+    kernel = with_backend(SymmetricContraction(l_max, L_max, correlation).double(), backend)
     for L, sizes in enumerate(kernel.sizes):
         assert sizes == [symmetric_basis(l_max, L, d).size for d in range(1, correlation + 1)]
     A = randn(4, (l_max + 1) ** 2, 2)
-    shape = (4,) if per_atom else ()
-    weights = [randn(*shape, sum(sizes), 2, seed=L) for L, sizes in enumerate(kernel.sizes)]
-    found, expected = kernel(A, weights), naive_contraction(A, weights, l_max, correlation)
+    groups = 4 if per_atom else 1
+    weights = [randn(groups, sum(sizes), 2, seed=L) for L, sizes in enumerate(kernel.sizes)]
+    found = kernel(A, weights, torch.arange(4))
+    expected = naive_contraction(A, weights, l_max, correlation)
     for x, y in zip(found, expected, strict=True):
         assert float(y.abs().max()) > 0.1
         torch.testing.assert_close(x, y, rtol=1e-11, atol=1e-11)
 
 
 @pytest.mark.parametrize("improper", [False, True])
-def test_contraction_is_equivariant(improper):
+def test_contraction_is_equivariant(improper, backend):
     R = random_rotation(9, improper=improper)
-    kernel = SymmetricContraction(3, 1, 3).double()
+    kernel = with_backend(SymmetricContraction(3, 1, 3).double(), backend)
     A = randn(3, 16, 2)
     turned = torch.cat(
         [torch.einsum("mk,nkc->nmc", turn(l, R), A[:, l * l : (l + 1) ** 2]) for l in range(4)], dim=1
     )
-    weights = [randn(sum(sizes), 2, seed=L) for L, sizes in enumerate(kernel.sizes)]
-    for L, (before, after) in enumerate(zip(kernel(A, weights), kernel(turned, weights), strict=True)):
+    weights = [randn(1, sum(sizes), 2, seed=L) for L, sizes in enumerate(kernel.sizes)]
+    group = torch.zeros(3, dtype=torch.int64)
+    pairs = zip(kernel(A, weights, group), kernel(turned, weights, group), strict=True)
+    for L, (before, after) in enumerate(pairs):
         torch.testing.assert_close(after, torch.einsum("mk,nkc->nmc", turn(L, R), before), rtol=0, atol=1e-9)
 
 
-def test_contraction_of_no_atoms():
-    kernel = SymmetricContraction(1, 1, 2).double()
-    weights = [randn(sum(sizes), 2) for sizes in kernel.sizes]
-    assert [tuple(x.shape) for x in kernel(randn(0, 4, 2), weights)] == [(0, 1, 2), (0, 3, 2)]
+def test_contraction_of_no_atoms(backend):
+    kernel = with_backend(SymmetricContraction(1, 1, 2).double(), backend)
+    weights = [randn(1, sum(sizes), 2) for sizes in kernel.sizes]
+    found = kernel(randn(0, 4, 2), weights, torch.zeros(0, dtype=torch.int64))
+    assert [tuple(x.shape) for x in found] == [(0, 1, 2), (0, 3, 2)]
 
 
-def test_contraction_derivatives():
-    kernel = SymmetricContraction(1, 1, 3).double()
+def test_contraction_derivatives(backend):
+    kernel = with_backend(SymmetricContraction(1, 1, 3).double(), backend)
     A = randn(2, 4, 2, grad=True)
-    weights = [randn(sum(sizes), 2, seed=L, grad=True) for L, sizes in enumerate(kernel.sizes)]
+    weights = [randn(2, sum(sizes), 2, seed=L, grad=True) for L, sizes in enumerate(kernel.sizes)]
 
     def flat(A, *weights):
-        return tuple(kernel(A, list(weights)))
+        return tuple(kernel(A, weights, torch.tensor([1, 0])))
 
     assert gradcheck(flat, (A, *weights))
     assert gradgradcheck(flat, (A, *weights))
 
 
-def test_harmonics_derivatives():
-    kernel = SphericalHarmonics(3).double()
+def test_harmonics_derivatives(backend):
+    kernel = with_backend(SphericalHarmonics(3).double(), backend)
     unit = torch.from_numpy(directions(3)).requires_grad_()
     assert gradcheck(lambda u: tuple(kernel(u)[1:]), (unit,))
     assert gradgradcheck(lambda u: tuple(kernel(u)[1:]), (unit,))

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from crossfield.errors import InputError
+from crossfield.files import cache_folder
 from crossfield.zoo import cache
 
 
@@ -22,12 +23,12 @@ def test_where_it_is(monkeypatch, tmp_path):
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
     monkeypatch.setenv("CROSSFIELD_CACHE", "~/models")
-    assert cache.folder() == tmp_path / "models"
+    assert cache_folder() == tmp_path / "models"
     monkeypatch.setenv("CROSSFIELD_CACHE", "")
-    assert cache.folder() == tmp_path / "xdg" / "crossfield"
+    assert cache_folder() == tmp_path / "xdg" / "crossfield"
     for ignored in ("", "relative"):
         monkeypatch.setenv("XDG_CACHE_HOME", ignored)
-        assert cache.folder() == tmp_path / ".cache" / "crossfield"
+        assert cache_folder() == tmp_path / ".cache" / "crossfield"
 
 
 def test_no_home(monkeypatch):
@@ -38,7 +39,7 @@ def test_no_home(monkeypatch):
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
     monkeypatch.setattr(Path, "home", nowhere)
     with pytest.raises(InputError, match="set CROSSFIELD_CACHE"):
-        cache.folder()
+        cache_folder()
 
 
 def test_looking_makes_nothing(folder):

@@ -40,7 +40,7 @@ def test_device_auto_is_a_gpu_where_there_is_one(path):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"backend": "fast"}, r"unknown back end 'fast' \(there are: auto, reference\)"),
+        ({"backend": "fast"}, r"unknown back end 'fast' \(there are: auto, reference, numba, triton\)"),
         ({"device": "gpu"}, r"unknown device 'gpu' \(for instance: cpu, cuda, cuda:0\)"),
         ({"device": "meta"}, "device 'meta' cannot hold float64"),
         ({"dtype": "float16"}, r"unknown dtype 'float16' \(there are: float32, float64\)"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -12,14 +12,23 @@ from numpy.typing import NDArray
 
 from crossfield.errors import InputError
 from crossfield.graph import Edges, Graph, build_graph, collate
+from crossfield.inference.prepared import ACCURACY, Prepared
 from crossfield.inference.results import Result, split
-from crossfield.model.derivatives import evaluate, hessian
+from crossfield.kernels.backend import Backend, choose, use
+from crossfield.model.derivatives import Prediction, assemble, evaluate, hessian
 from crossfield.model.model import Model
 from crossfield.theory import Head, check_elements, check_parity, head_index
 
 __all__ = ["Potential", "Result"]
 
 AUTO_BYTES = 1 << 30  # memory that one batch of `predict` may take, roughly
+
+
+class TableCheck(NamedTuple):
+    """Largest deviations of a structure that tables of radial functions cause."""
+
+    energy: float  # eV/atom
+    force: float  # eV/Å
 
 
 class Potential:
@@ -29,15 +38,31 @@ class Potential:
         model: the model, on its device and in its precision.
         head: the head that answers where none is named; None: the model's default or only one, or else it is
             named in each call.
+        backend: what computes. "reference": plain torch; "numba": kernels compiled for the CPU; "auto": the
+            fastest that runs on the model's device.
+        table_accuracy: compiled kernels take radial functions from tables that are this exact in energy,
+            eV/atom (`check_tables` says how exact they are for a structure); None: they evaluate them, which
+            is exact to round-off and slower. The reference back end has no tables.
 
     Raises:
-        InputError: the model has no such head.
+        InputError: the model has no such head, or the back end does not run on its device.
     """
 
-    backend = "reference"
-
-    def __init__(self, model: Model, head: str | None = None) -> None:
+    def __init__(
+        self,
+        model: Model,
+        head: str | None = None,
+        *,
+        backend: str = "auto",
+        table_accuracy: float | None = ACCURACY,
+    ) -> None:
+        if table_accuracy is not None and not table_accuracy > 0:
+            raise InputError(f"table_accuracy must be a positive number of eV/atom, not {table_accuracy}")
         self.model = model.eval().requires_grad_(False)
+        self.backend: Backend = choose(backend, model.device)
+        self.table_accuracy = table_accuracy
+        use(self.model, self.backend)
+        self._prepared = Prepared(self.model, table_accuracy) if self.backend != "reference" else None
         chosen = head or model.default_head
         self.head = model.heads[head_index(model.heads, chosen)].name if chosen else None
         if self.head is None and len(model.heads) == 1:
@@ -46,8 +71,18 @@ class Potential:
     def __repr__(self) -> str:
         return (
             f"Potential(heads={self.heads}, head={self.head!r}, elements={len(self.elements)}, "
-            f"cutoff={self.cutoff:g}, dtype={str(self.model.dtype)[6:]}, device='{self.model.device}')"
+            f"cutoff={self.cutoff:g}, dtype={str(self.model.dtype)[6:]}, device='{self.model.device}', "
+            f"backend={self.backend!r})"
         )
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For copies and other processes, which prepare their own."""
+        return {**self.__dict__, "_prepared": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        if self.backend != "reference":
+            self._prepared = Prepared(self.model, self.table_accuracy)
 
     @property
     def heads(self) -> list[str]:
@@ -145,16 +180,64 @@ class Potential:
         results: list[Result] = []
         for part in self._batches(list(graphs), batch_size):
             batch = collate(part).to(self.model.device)
-            prediction = evaluate(
-                self.model,
-                batch,
-                forces=forces,
-                stress=stress,
-                edge_forces=edge_forces,
-                atomic_stress=atomic_stress,
+            prediction = self.evaluate(
+                batch, forces=forces, stress=stress, edge_forces=edge_forces, atomic_stress=atomic_stress
             )
             results += split(prediction, batch, head)
         return results
+
+    def evaluate(
+        self,
+        graph: Graph,
+        *,
+        forces: bool = True,
+        stress: bool = True,
+        edge_forces: bool = False,
+        atomic_stress: bool = False,
+    ) -> Prediction:
+        """Evaluate graphs made before, as tensors: the inside of `predict`.
+
+        Args:
+            graph: structures for one head, on the model's device.
+            forces, stress, edge_forces, atomic_stress: which derivatives to form, as in `predict`.
+
+        Raises:
+            InputError: structures for several heads at once.
+        """
+        wanted = {
+            "forces": forces,
+            "stress": stress,
+            "edge_forces": edge_forces,
+            "atomic_stress": atomic_stress,
+        }
+        if self._prepared is None:
+            return evaluate(self.model, graph, **wanted)
+        if len(graph.head.unique()) > 1:
+            raise InputError("structures of several heads need one call for each head")
+        r = graph.vectors()
+        found = self._prepared.evaluate(graph, r, gradient=any(wanted.values()))
+        g = r.new_zeros(0, 3) if found.gradient is None else found.gradient
+        return assemble(graph, found.energies, r, g, **wanted)
+
+    def check_tables(self, atoms: Atoms, *, head: str | None = None) -> TableCheck:
+        """How far tables of radial functions lead from exact evaluation, for one structure.
+
+        Both are evaluated in the model's precision, so that the round-off of float32 is part of it.
+
+        Raises:
+            InputError: as `predict`, not one structure, or a back end without tables.
+        """
+        if self._prepared is None:
+            raise InputError("the reference back end has no tables: it evaluates radial functions exactly")
+        graph = self._single(atoms, head)
+        r = graph.vectors()
+        found = [self._prepared.evaluate(graph, r, exact=exact) for exact in (False, True)]
+        options = {"forces": True, "stress": False, "edge_forces": False, "atomic_stress": False}
+        a, b = (assemble(graph, x.energies, r, x.gradient, **options) for x in found)
+        return TableCheck(
+            energy=float((a.energy - b.energy).abs().max()) / max(graph.num_atoms, 1),
+            force=float((a.forces - b.forces).abs().max()) if graph.num_atoms else 0.0,
+        )
 
     def hessian(self, atoms: Atoms, *, head: str | None = None) -> NDArray[np.float64]:
         """Second derivatives of the energy by the positions of the N atoms of one structure.

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from crossfield.algebra import SymmetricBasis, symmetric_basis
+from crossfield.kernels.backend import Kernel
 
 
-class SymmetricContraction(nn.Module):
+class SymmetricContraction(Kernel):
     """B[n, L, c] = sum over degrees and couplings k of weights[L][k, c] * U_k(A[n, :, c], ..., A[n, :, c]).
 
     Evaluated as a sparse polynomial: the distinct monomials of the (l_max+1)^2 components of a channel, each
@@ -26,7 +29,7 @@ class SymmetricContraction(nn.Module):
 
     def __init__(self, l_max: int, L_max: int, correlation: int) -> None:
         super().__init__()
-        self.correlation = correlation
+        self.l_max, self.L_max, self.correlation = l_max, L_max, correlation
         bases = [[symmetric_basis(l_max, L, d) for d in range(1, correlation + 1)] for L in range(L_max + 1)]
         self.sizes = [[basis.size for basis in degrees] for degrees in bases]
 
@@ -50,16 +53,24 @@ class SymmetricContraction(nn.Module):
                 row += basis.size
             self.register_buffer(f"coefficients_{L}", torch.from_numpy(table), persistent=False)
 
-    def forward(self, A: Tensor, weights: list[Tensor]) -> list[Tensor]:
+    def forward(self, A: Tensor, weights: Sequence[Tensor], group: Tensor) -> list[Tensor]:
         """Contract.
 
         Args:
             A: features of all l, joined: (N, (l_max+1)^2, C).
-            weights: per L (K, C), or (N, K, C) where they depend on the atom; K runs over `sizes`.
+            weights: per L (groups, K, C); K runs over `sizes`.
+            group: (N,) which weights an atom has; ignored where there is one group.
 
         Returns:
             Per L (N, 2L+1, C).
         """
+        if self.backend == "numba":
+            from crossfield.kernels.native.operations import contract
+
+            w = torch.cat(list(weights), dim=1)
+            group = group if len(w) > 1 else torch.zeros_like(group)
+            B = contract(A, w, group, [self.l_max, self.L_max, self.correlation])
+            return list(B.split([2 * L + 1 for L in range(self.L_max + 1)], dim=1))
         products = [A]
         for d in range(2, self.correlation + 1):
             shorter = products[-1].index_select(1, self.get_buffer(f"shorter_{d}"))
@@ -69,7 +80,8 @@ class SymmetricContraction(nn.Module):
         for L, w in enumerate(weights):
             table = self.get_buffer(f"coefficients_{L}")  # (K, 2L+1, P)
             couplings = torch.matmul(table.flatten(0, 1), all_products).unflatten(1, table.shape[:2])
-            out.append((couplings * w.unsqueeze(-2)).sum(dim=1))
+            chosen = w.index_select(0, group) if len(w) > 1 else w[0]  # (N, K, C) or (K, C)
+            out.append((couplings * chosen.unsqueeze(-2)).sum(dim=1))
         return out
 
 

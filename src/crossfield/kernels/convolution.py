@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from crossfield.algebra import Path, clebsch_gordan
+from crossfield.kernels.backend import Kernel
 from crossfield.kernels.segment import segment_sum
 
 
-class Convolution(nn.Module):
+class Convolution(Kernel):
     """m[i, p] = sum over edges j->i of w[p] * CG[p] (h_j, Y), channel by channel and path by path.
 
     Args:
@@ -36,11 +37,13 @@ class Convolution(nn.Module):
             h: sender features, per l1 (N, 2l1+1, C).
             Y: harmonics of the edges, per l2 (E, 2l2+1).
             w: radial weights (E, paths, C).
-            sender, receiver: (E,) atom indices.
+            sender, receiver: (E,) atom indices; receivers ascend.
 
         Returns:
             Messages, per l3 (N, 2l3+1, paths to l3 * C); channels run within paths.
         """
+        if self.backend == "numba":
+            return self._compiled(h, Y, w, sender, receiver)
         num_atoms = h[0].shape[0]
         at_sender = [x.index_select(0, sender) for x in h]  # (E, 2l1+1, C)
         messages: list[list[Tensor]] = [[] for _ in range(self.l_out + 1)]
@@ -50,3 +53,19 @@ class Convolution(nn.Module):
             edge = torch.bmm(coupling, at_sender[l1] * w_path.unsqueeze(1))  # (E, 2l3+1, C)
             messages[l3].append(segment_sum(edge, receiver, num_atoms))
         return [torch.cat(parts, dim=-1) for parts in messages]
+
+    def _compiled(
+        self, h: list[Tensor], Y: list[Tensor], w: Tensor, sender: Tensor, receiver: Tensor
+    ) -> list[Tensor]:
+        from crossfield.kernels.native.operations import convolution
+
+        first = receiver.new_zeros(h[0].shape[0] + 1)
+        first[1:] = torch.bincount(receiver, minlength=h[0].shape[0]).cumsum(0)
+        paths = [l for path in self.paths for l in path]
+        m = convolution(torch.cat(h, dim=1), torch.cat(Y, dim=1).T, w, sender, first, paths)
+        paths_to = [sum(p.l3 == l for p in self.paths) for l in range(self.l_out + 1)]
+        parts = m.split([(2 * l + 1) * n for l, n in enumerate(paths_to)], dim=1)
+        return [
+            part.reshape(len(part), 2 * l + 1, n * m.shape[2])
+            for l, (part, n) in enumerate(zip(parts, paths_to, strict=True))
+        ]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from crossfield.algebra import harmonics
+from crossfield.kernels.backend import Kernel
 
 
-class SphericalHarmonics(nn.Module):
+class SphericalHarmonics(Kernel):
     """Real spherical harmonics l = 0..l_max of unit vectors, component-normalised: |Y_l|^2 = 2l+1."""
 
     def __init__(self, l_max: int) -> None:
@@ -21,6 +22,11 @@ class SphericalHarmonics(nn.Module):
 
     def forward(self, unit: Tensor) -> list[Tensor]:
         """(E, 3) unit vectors to one tensor (E, 2l+1) for each l."""
+        if self.backend == "numba":
+            from crossfield.kernels.native.operations import spherical
+
+            Y = spherical(unit.T, self.l_max).T
+            return [Y[:, l * l : (l + 1) ** 2] for l in range(self.l_max + 1)]
         out = []
         for l in range(self.l_max + 1):
             monomials: Tensor = self.get_buffer(f"monomials_{l}")  # (P, l)

@@ -1,7 +1,7 @@
 """The model: equations in `model.py`, one file for each of its parts."""
 
 from crossfield.model.config import InputConfig, ModelConfig
-from crossfield.model.derivatives import Prediction, evaluate, hessian
+from crossfield.model.derivatives import Prediction, assemble, evaluate, hessian
 from crossfield.model.model import Model
 
 __all__ = [
@@ -9,6 +9,7 @@ __all__ = [
     "Model",
     "ModelConfig",
     "Prediction",
+    "assemble",
     "evaluate",
     "hessian",
 ]

@@ -62,6 +62,38 @@ def evaluate(
         (g,) = torch.autograd.grad(energies.sum(), r, create_graph=training)  # (E, 3) eV/Å
     if not training:
         energies, r = energies.detach(), r.detach()
+    return assemble(
+        graph,
+        energies,
+        r,
+        g,
+        forces=forces,
+        stress=stress,
+        edge_forces=edge_forces,
+        atomic_stress=atomic_stress,
+    )
+
+
+def assemble(
+    graph: Graph,
+    energies: Tensor,
+    r: Tensor,
+    g: Tensor,
+    *,
+    forces: bool,
+    stress: bool,
+    edge_forces: bool,
+    atomic_stress: bool,
+) -> Prediction:
+    """What follows from energies of atoms and the gradient by edge vectors.
+
+    Args:
+        graph: the structures.
+        energies: (N,) eV.
+        r: (E, 3) edge vectors, Å.
+        g: (E, 3) eV/Å, the gradient of the energy by them.
+        forces, stress, edge_forces, atomic_stress: which derivatives to form, as in `evaluate`.
+    """
     return Prediction(
         energy=_per_structure(energies, graph),
         energies=energies,

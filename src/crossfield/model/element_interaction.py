@@ -33,10 +33,12 @@ class NeighbourDensity(nn.Module):
 
     def forward(self, edges: EdgeGeometry, num_atoms: int) -> Tensor:
         """(N, 1, 1)."""
-        rho = torch.tanh(self.network(edges.basis) ** 2)  # (E, 1)
-        if edges.cutoff is not None:
-            rho = rho * edges.cutoff
-        return 1.0 + segment_sum(rho, edges.receiver, num_atoms).unsqueeze(-1)
+        return 1.0 + segment_sum(self.density(edges), edges.receiver, num_atoms).unsqueeze(-1)
+
+    def density(self, edges: EdgeGeometry) -> Tensor:
+        """What each edge contributes, (E, 1)."""
+        rho = torch.tanh(self.network(edges.basis) ** 2)
+        return rho if edges.cutoff is None else rho * edges.cutoff
 
 
 class Messages(nn.Module):
@@ -52,13 +54,15 @@ class Messages(nn.Module):
 
     def forward(self, h: list[Tensor], edges: EdgeGeometry) -> list[Tensor]:
         """Features h, per l (N, 2l+1, C), to messages, per l up to l_max (N, 2l+1, C)."""
-        w = self.radial(edges.basis)  # (E, paths * C)
-        if edges.cutoff is not None:
-            w = w * edges.cutoff
-        w = w.unflatten(1, (len(self.convolution.paths), -1))
+        w = self.weights(edges).unflatten(1, (len(self.convolution.paths), -1))
         m = self.convolution(self.linear_up(h), edges.Y, w, edges.sender, edges.receiver)
         divisor = self.divisor(edges, h[0].shape[0])
         return [m_l / divisor for m_l in self.linear(m)]
+
+    def weights(self, edges: EdgeGeometry) -> Tensor:
+        """Radial weights (E, paths * C)."""
+        w = self.radial(edges.basis)
+        return w if edges.cutoff is None else w * edges.cutoff
 
 
 class PlainInteraction(nn.Module):

@@ -46,19 +46,12 @@ class NonlinearInteraction(nn.Module):
         self, h: list[Tensor], element: Tensor, edges: EdgeGeometry
     ) -> tuple[list[Tensor], list[Tensor]]:
         """Features h, per l (N, 2l+1, C), to (A, skip): A for all l up to l_max, skip for the output's l."""
-        num_atoms = h[0].shape[0]
-        scale = self.sender_embedding.shape[0] ** -0.5
-        a_s, a_t = self.sender_embedding * scale, self.receiver_embedding * scale
         u = self.linear_up(h)
         res = self.linear_res(u)
         skip = self.linear_skip(h)
 
-        e = (edges.basis, a_s, a_t, edges.element_sender, edges.element_receiver)
-        w = self.radial(*e)  # (E, paths * C)
-        rho = torch.tanh(self.density(*e) ** 2)  # (E, 1)
-        if edges.cutoff is not None:
-            w, rho = w * edges.cutoff, rho * edges.cutoff
-        rho = segment_sum(rho, edges.receiver, num_atoms).unsqueeze(-1)  # (N, 1, 1)
+        w, rho = self.radial_functions(edges)
+        rho = segment_sum(rho, edges.receiver, h[0].shape[0]).unsqueeze(-1)  # (N, 1, 1)
 
         w = w.unflatten(1, (len(self.convolution.paths), -1))
         m = self.convolution(u, edges.Y, w, edges.sender, edges.receiver)
@@ -66,3 +59,13 @@ class NonlinearInteraction(nn.Module):
         M = [m_l / (self.alpha + self.beta * rho) + res_l for m_l, res_l in zip(m, res, strict=True)]
         A = self.linear_2(gate(M, self.channels))
         return A, skip
+
+    def radial_functions(self, edges: EdgeGeometry) -> tuple[Tensor, Tensor]:
+        """Radial weights (E, paths * C) and densities (E, 1): functions of length and elements of an edge."""
+        scale = self.sender_embedding.shape[0] ** -0.5
+        a_s, a_t = self.sender_embedding * scale, self.receiver_embedding * scale
+        e = (edges.basis, a_s, a_t, edges.element_sender, edges.element_receiver)
+        w, rho = self.radial(*e), torch.tanh(self.density(*e) ** 2)
+        if edges.cutoff is not None:
+            w, rho = w * edges.cutoff, rho * edges.cutoff
+        return w, rho

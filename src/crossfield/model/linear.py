@@ -23,9 +23,13 @@ class Linear(nn.Module):
             for n_in, n_out in zip(irreps_in.channels, irreps_out.channels, strict=False)
         )
 
+    def matrices(self) -> list[Tensor]:
+        """Per l (C_in, C_out), scaled."""
+        return [w * w.shape[0] ** -0.5 for w in self.weights]
+
     def forward(self, x: list[Tensor]) -> list[Tensor]:
         """Per l (N, 2l+1, C_in) to per l (N, 2l+1, C_out)."""
-        out = [x_l @ (w * w.shape[0] ** -0.5) for x_l, w in zip(x, self.weights, strict=False)]
+        out = [x_l @ w for x_l, w in zip(x, self.matrices(), strict=False)]
         return out + _zeros(x[0], self.irreps_out, len(out))
 
 
@@ -43,12 +47,13 @@ class ElementLinear(nn.Module):
             for n_in, n_out in zip(irreps_in.channels, irreps_out.channels, strict=False)
         )
 
+    def matrices(self) -> list[Tensor]:
+        """Per l (elements, C_in, C_out), scaled."""
+        return [w * (w.shape[0] * w.shape[1]) ** -0.5 for w in self.weights]
+
     def forward(self, x: list[Tensor], element: Tensor) -> list[Tensor]:
         """Per l (N, 2l+1, C_in) and element index (N,) to per l (N, 2l+1, C_out)."""
-        out = [
-            grouped_matmul(x_l, w * (w.shape[0] * w.shape[1]) ** -0.5, element)
-            for x_l, w in zip(x, self.weights, strict=False)
-        ]
+        out = [grouped_matmul(x_l, w, element) for x_l, w in zip(x, self.matrices(), strict=False)]
         return out + _zeros(x[0], self.irreps_out, len(out))
 
 

@@ -96,7 +96,7 @@ class Model(nn.Module):
         h = self.embedding.table().index_select(0, z)  # (N, C)
         offset = 0.0
         if self.inputs is not None:
-            h = h + self.inputs(self._inputs_of(graph))[graph.structure]
+            h = h + self.inputs(self.inputs_of(graph))[graph.structure]
         if self.embedding_readout is not None:
             offset = self.embedding_readout(h, head).double()  # outside the scale, as in the family
 
@@ -115,7 +115,7 @@ class Model(nn.Module):
         energies = self.E0[head, z] + offset + self.scale[head] * energies.double() + self.shift[head]
         return Output(energies, features[1:])
 
-    def _inputs_of(self, graph: Graph) -> dict[str, Tensor]:
+    def inputs_of(self, graph: Graph) -> dict[str, Tensor]:
         """The numbers (S,) that the model reads of each structure, by name."""
         names = self.config.extra_inputs
         extra = graph.extra.reshape(graph.num_structures, len(names)).unbind(1)
@@ -123,19 +123,22 @@ class Model(nn.Module):
 
     def _geometry(self, graph: Graph, r: Tensor, d: Tensor, z: Tensor) -> EdgeGeometry:
         s, t = graph.sender, graph.receiver
-        f = polynomial_cutoff(d, self.config.cutoff, self.config.cutoff_power).unsqueeze(1)  # (E, 1)
-        x = d if self.transform is None else self.transform(d, graph.Z[s], graph.Z[t])
-        basis = self.basis(x)
-        on_basis = self.config.cutoff_on == "basis"
+        basis, cutoff = self.radial_basis(d, graph.Z[s], graph.Z[t])
         return EdgeGeometry(
             sender=s,
             receiver=t,
             element_sender=z[s],
             element_receiver=z[t],
             Y=self.harmonics(r / d.unsqueeze(1)),
-            basis=basis * f if on_basis else basis,
-            cutoff=None if on_basis else f,
+            basis=basis,
+            cutoff=cutoff,
         )
+
+    def radial_basis(self, d: Tensor, Z_sender: Tensor, Z_receiver: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Radial basis (E, n), and the cutoff (E, 1) unless the basis has it already."""
+        f = polynomial_cutoff(d, self.config.cutoff, self.config.cutoff_power).unsqueeze(1)
+        basis = self.basis(d if self.transform is None else self.transform(d, Z_sender, Z_receiver))
+        return (basis * f, None) if self.config.cutoff_on == "basis" else (basis, f)
 
     @property
     def dtype(self) -> torch.dtype:

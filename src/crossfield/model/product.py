@@ -21,8 +21,7 @@ class ProductBasis(nn.Module):
     def __init__(self, config: ModelConfig, layer: int) -> None:
         super().__init__()
         L_out, correlation = config.hidden_L(layer), config.correlations[layer]
-        self.per_element = config.product_per_element
-        rows = len(config.elements) if self.per_element else 1
+        rows = len(config.elements) if config.product_per_element else 1
         self.contraction = SymmetricContraction(config.l_max, L_out, correlation)
         self.weights = nn.ParameterList(
             nn.Parameter(normal_couplings(rows, sizes, config.channels)) for sizes in self.contraction.sizes
@@ -32,7 +31,6 @@ class ProductBasis(nn.Module):
 
     def forward(self, A: list[Tensor], skip: list[Tensor] | None, element: Tensor) -> list[Tensor]:
         """A per l (N, 2l+1, C), skip per L (N, 2L+1, C), element index (N,) to new features per L."""
-        weights = [w.index_select(0, element) if self.per_element else w[0] for w in self.weights]
-        B = self.contraction(torch.cat(A, dim=1), weights)
+        B = self.contraction(torch.cat(A, dim=1), list(self.weights), element)
         h = self.linear(B)
         return h if skip is None else [h_l + skip_l for h_l, skip_l in zip(h, skip, strict=True)]

@@ -13,7 +13,9 @@ from ase.stress import full_3x3_to_voigt_6_stress
 
 from crossfield.graph import SkinList
 from crossfield.inference.potential import Potential
-from crossfield.zoo import Backend, load
+from crossfield.inference.prepared import ACCURACY
+from crossfield.kernels.backend import Choice
+from crossfield.zoo import load
 
 
 class Calculator(AseCalculator):  # type: ignore[misc]  # ASE has no types
@@ -31,7 +33,7 @@ class Calculator(AseCalculator):  # type: ignore[misc]  # ASE has no types
         dtype: "float32" or "float64" when a path is given; None: as stored. Relaxations to tight forces and
             long NVE runs want "float64".
         device: where to evaluate when a path is given.
-        backend: as in `crossfield.load`, when a path is given.
+        backend, table_accuracy: as in `crossfield.load`, when a path is given.
         skin: Å. Neighbours are searched this much beyond the cutoff, and again only when an atom has moved
             more than half as far; 0 searches at every step. Results do not depend on it.
 
@@ -55,12 +57,15 @@ class Calculator(AseCalculator):  # type: ignore[misc]  # ASE has no types
         *,
         dtype: str | None = None,
         device: str = "auto",
-        backend: Backend = "auto",
+        backend: Choice = "auto",
+        table_accuracy: float | None = ACCURACY,
         skin: float = 0.5,
     ) -> None:
         super().__init__()
         if not isinstance(potential, Potential):
-            potential = load(potential, dtype=dtype, device=device, backend=backend)
+            potential = load(
+                potential, dtype=dtype, device=device, backend=backend, table_accuracy=table_accuracy
+            )
         self.potential = potential
         self.head = potential.theory_head(head).name
         self.neighbours = SkinList(potential.cutoff, skin)

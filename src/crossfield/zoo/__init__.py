@@ -1,5 +1,5 @@
 """Models on disk."""
 
-from crossfield.zoo.load import Backend, load
+from crossfield.zoo.load import load
 
-__all__ = ["Backend", "load"]
+__all__ = ["load"]

@@ -16,14 +16,11 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
+from crossfield.messages import say
+
 REDRAW = 0.1  # s
 
 Report = Callable[[int, int | None], None]  # bytes so far, and in all if that is known
-
-
-def say(text: str) -> None:
-    """One line, never wrapped."""
-    Console(stderr=True, soft_wrap=True).print(text, highlight=False, markup=False)
 
 
 @contextmanager

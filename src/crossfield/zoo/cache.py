@@ -9,6 +9,7 @@ It is $CROSSFIELD_CACHE, else crossfield/ in $XDG_CACHE_HOME, else ~/.cache/cros
                                       of a published model, a digest of the theories its heads were given
     checksums/NAME.json               SHA-256 at the first download, for models that state none
     licences/NAME.json                licences that were accepted
+    kernels/                          compiled code (crossfield.kernels.native.build)
 
 Processes may share it. Every fact has a file of its own, so that none is lost when two write at once, and one
 process at a time downloads a file (`claimed`). All of it may be deleted at any time; where everything that is
@@ -26,30 +27,10 @@ from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
 from crossfield.errors import InputError
-from crossfield.files import replacing
+from crossfield.files import CACHE_VARIABLE, cache_folder, replacing
 from crossfield.zoo.bar import say
 
-VARIABLE = "CROSSFIELD_CACHE"
 Facts = Literal["checksums", "licences"]
-
-
-def folder() -> Path:
-    """The folder; it need not exist.
-
-    Raises:
-        InputError: the user has no home folder.
-    """
-    if chosen := os.environ.get(VARIABLE):
-        return Path(os.path.expanduser(chosen)).absolute()
-    base = Path(os.environ.get("XDG_CACHE_HOME", ""))
-    if not base.is_absolute():  # the standard says to ignore it then
-        try:
-            base = Path.home() / ".cache"
-        except RuntimeError as error:
-            raise InputError(
-                f"there is no home folder; set {VARIABLE} to a folder to keep models in"
-            ) from error
-    return base / "crossfield"
 
 
 def make_folder_of(path: Path) -> None:
@@ -64,7 +45,8 @@ def make_folder_of(path: Path) -> None:
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
     except OSError as error:
         raise InputError(
-            f"models cannot be kept here ({error.strerror}); set {VARIABLE} to a folder that can be written",
+            f"models cannot be kept here ({error.strerror}); "
+            f"set {CACHE_VARIABLE} to a folder that can be written",
             file=path.parent,
         ) from error
 
@@ -97,7 +79,7 @@ def remember(kind: Facts, name: str, facts: Mapping[str, Any]) -> None:
 
 def place_of(kind: Facts, name: str) -> Path:
     """The file in which something is remembered."""
-    return folder() / kind / f"{name}.json"
+    return cache_folder() / kind / f"{name}.json"
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from crossfield.errors import InputError, nearest
+from crossfield.files import cache_folder
 from crossfield.zoo import cache
 from crossfield.zoo.download import ChecksumError, download, file_sha256
 from crossfield.zoo.published import LICENCES, Published, get_published, published
@@ -151,11 +152,11 @@ def _conversion_path(digest: str, model: Published | None) -> Path:
         heads = {head: theory.model_dump() for head, theory in model.theories().items()}
         text = json.dumps([heads, model.default_head])
         name += f"-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
-    return cache.folder() / "models" / f"{name}.safetensors"
+    return cache_folder() / "models" / f"{name}.safetensors"
 
 
 def _raw_path(model: Published) -> Path:
-    return cache.folder() / "downloads" / f"{model.name}.model"
+    return cache_folder() / "downloads" / f"{model.name}.model"
 
 
 def _check_licence(model: Published, accept: bool) -> None:

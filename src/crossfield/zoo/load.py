@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from os import PathLike
-from typing import Literal
 
 import torch
 
 from crossfield.errors import InputError
 from crossfield.inference.potential import Potential
+from crossfield.inference.prepared import ACCURACY
+from crossfield.kernels.backend import Choice, choose
 from crossfield.zoo import checkpoint
 from crossfield.zoo.fetch import local_model
 
-Backend = Literal["auto", "reference"]
 _DTYPES = {"float32": torch.float32, "float64": torch.float64}
 
 
@@ -22,7 +22,8 @@ def load(
     head: str | None = None,
     device: str = "auto",
     dtype: str | torch.dtype | None = None,
-    backend: Backend = "auto",
+    backend: Choice = "auto",
+    table_accuracy: float | None = ACCURACY,
     accept_licence: bool = False,
 ) -> Potential:
     """Load a model for prediction.
@@ -35,18 +36,20 @@ def load(
             model has no default of its own.
         device: "cpu", "cuda", "cuda:1", ... or "auto": a GPU where there is one.
         dtype: "float32", "float64" or None: as stored.
-        backend: "reference" (plain torch), or "auto": the fastest one available.
+        backend: "reference" (plain torch), "numba" (kernels compiled for the CPU), or "auto": the fastest one
+            that runs on the device.
+        table_accuracy: of the tables that compiled kernels use, eV/atom; None: none. See `Potential`.
         accept_licence: you accept the licence of a published model, where that is not MIT.
 
     Raises:
         InputError: no such file or published model, not a model, a licence that is not accepted, a download
             that failed, or an unknown head, device, dtype or back end.
     """
-    if backend not in ("auto", "reference"):
-        raise InputError(f"unknown back end {backend!r} (there are: auto, reference)")
     where, precision = _device(device), _dtype(dtype)  # a mistake here is found before a download
+    choose(backend, where)
     path = local_model(model, accept_licence=accept_licence)
-    return Potential(checkpoint.load(path, device=where, dtype=precision), head=head)
+    loaded = checkpoint.load(path, device=where, dtype=precision)
+    return Potential(loaded, head, backend=backend, table_accuracy=table_accuracy)
 
 
 def _device(name: str) -> torch.device:

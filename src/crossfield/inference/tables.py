@@ -1,0 +1,179 @@
+"""Radial functions of element pairs as splines of the distance.
+
+For an ordered pair of elements, radial weights and density are functions of the distance alone: transform,
+basis, network and cutoff are folded into one uniform cubic B-spline for each. It has continuous second
+derivatives, so that forces are smooth. Its knots are doubled until values and slopes are as exact as asked
+for, at points between the knots; distances below its start are never extrapolated, a table with an earlier
+start is made instead.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.linalg import solve_banded
+from torch import Tensor
+
+from crossfield.errors import InputError
+from crossfield.inference.freeze import Frozen, FrozenLayer
+from crossfield.inference.matrices import filled
+from crossfield.model.layer import EdgeGeometry
+
+Array = NDArray[np.float64]
+START = 0.5  # Å; where tables begin, unless atoms come closer
+CLOSEST = 0.01  # Å; below this, functions of the distance are evaluated
+INTERVALS = (256, 512, 1024, 2048, 4096)  # that are tried; the last is taken as it is
+LARGEST = 4 << 30  # bytes of all tables
+
+
+class Radial(NamedTuple):
+    """Radial functions of one layer for some edges: values and derivatives by the distance, float64."""
+
+    weights: Tensor  # (E, paths * channels)
+    weights_slope: Tensor
+    density: Tensor | None  # (E, 1)
+    density_slope: Tensor | None
+
+
+def evaluate(frozen: Frozen, layer: FrozenLayer, d: Tensor, sender: Tensor, receiver: Tensor) -> Radial:
+    """Radial functions, evaluated.
+
+    Args:
+        frozen: the model.
+        layer: one of its layers.
+        d: (E,) distances, Å, float64.
+        sender, receiver: (E,) index of their elements, among those of the frozen model.
+    """
+    z_s, z_t = frozen.elements[sender], frozen.elements[receiver]
+    numbers = torch.tensor(frozen.config.elements)
+
+    def functions(x: Tensor) -> tuple[Tensor, Tensor]:
+        basis, cutoff = frozen.model.radial_basis(x, numbers[z_s], numbers[z_t])
+        nothing: Tensor = x.new_zeros(0)
+        edges = EdgeGeometry(nothing, nothing, z_s, z_t, [], basis, cutoff)
+        w, rho = layer.radial(edges)
+        return w, w.new_zeros(len(w), 0) if rho is None else rho
+
+    found: Any = torch.func.jvp(functions, (d,), (torch.ones_like(d),))
+    (w, rho), (w_slope, rho_slope) = found
+    return Radial(w, w_slope, rho, rho_slope) if rho.shape[1] else Radial(w, w_slope, None, None)
+
+
+@dataclass(frozen=True)
+class Tables:
+    """Splines for all ordered pairs of the elements of a frozen model.
+
+    Row k of a pair (s, t) is row `(s * elements + t) * rows + k`. At a distance d, with
+    x = (d - start) / step, rows floor(x) to floor(x) + 3 count.
+    """
+
+    start: float  # Å
+    step: float  # Å
+    rows: int  # per pair
+    weights: list[Tensor]  # per layer (pairs * rows, paths, channels)
+    densities: list[Tensor | None]  # per layer (pairs * rows,)
+    error: float  # largest deviation between knots, as `step_for` counts it
+
+
+def step_for(frozen: Frozen, tolerance: float) -> float:
+    """The distance of knots, Å, for which splines of all pairs of the elements are exact enough.
+
+    Args:
+        frozen: the model, with the elements to look at.
+        tolerance: largest deviation halfway between knots, relative to the largest value of a function; a
+            slope may deviate by ten times that, relative to the largest slope.
+    """
+    for intervals in INTERVALS:
+        step = (frozen.config.cutoff - START) / intervals
+        if _worst(frozen, START, step) <= tolerance:
+            break
+    return step
+
+
+def build(frozen: Frozen, *, start: float, step: float, lanes: int, dtype: torch.dtype) -> Tables:
+    """Make tables.
+
+    Args:
+        frozen: the model.
+        start: shortest distance, Å; they begin at the last knot before it.
+        step: distance of knots, Å, counted down from the cutoff.
+        lanes: channels are filled up to a multiple of this.
+        dtype: of the tables.
+
+    Raises:
+        InputError: the tables would be larger than 4 GiB.
+    """
+    n = len(frozen.elements)
+    knots = math.ceil((frozen.config.cutoff - start) / step - 1e-9) + 1
+    start, rows = frozen.config.cutoff - (knots - 1) * step, knots + 2
+    size = sum(len(layer.paths) * filled(layer.edge_channels, lanes) for layer in frozen.layers)
+    if n * n * rows * size * dtype.itemsize > LARGEST:
+        raise InputError(
+            f"tables for {n} elements would take more than {LARGEST >> 30} GiB: "
+            "evaluate fewer elements at a time, or without tables (table_accuracy=None)"
+        )
+    weights, densities, worst = [], [], 0.0
+    for layer in frozen.layers:
+        P, C = len(layer.paths), filled(layer.edge_channels, lanes)
+        table = torch.zeros(n * n * rows, P, C, dtype=dtype)
+        density = torch.zeros(n * n * rows, dtype=dtype) if layer.divisor is not None else None
+        for p, splines in enumerate(_splines(frozen, layer, start, step)):
+            here = slice(p * rows, (p + 1) * rows)
+            weight, *others = splines
+            table[here, :, : layer.edge_channels] = torch.from_numpy(weight.rows).view(rows, P, -1)
+            for other in others:
+                assert density is not None
+                density[here] = torch.from_numpy(other.rows[:, 0])
+            worst = max(worst, *(spline.error for spline in splines))
+        weights.append(table)
+        densities.append(density)
+    return Tables(start, step, rows, weights, densities, worst)
+
+
+class Spline(NamedTuple):
+    """Functions of one pair of elements."""
+
+    rows: Array  # (knots + 2, functions)
+    error: float  # as `step_for` counts it
+
+
+def _worst(frozen: Frozen, start: float, step: float) -> float:
+    found = [_splines(frozen, layer, start, step) for layer in frozen.layers]
+    return max(spline.error for layer in found for splines in layer for spline in splines)
+
+
+def _splines(frozen: Frozen, layer: FrozenLayer, start: float, step: float) -> Iterator[list[Spline]]:
+    """Radial weights and, if there is one, density: pair by pair."""
+    # knots, and the points between them, of which every one is looked at
+    points = 2 * round((frozen.config.cutoff - start) / step) + 1
+    d = torch.linspace(start, frozen.config.cutoff, points, dtype=torch.float64)
+    n = len(frozen.elements)
+    for s, t in np.ndindex(n, n):
+        found = evaluate(frozen, layer, d, torch.full((points,), s), torch.full((points,), t))
+        splines = [_spline(found.weights.numpy(), found.weights_slope.numpy(), step)]
+        if found.density is not None and found.density_slope is not None:
+            splines.append(_spline(found.density.numpy(), found.density_slope.numpy(), step))
+        yield splines
+
+
+def _spline(values: Array, slopes: Array, step: float) -> Spline:
+    """Through every second value; the others are where it is compared."""
+    knots, between = values[::2], values[1::2]
+    rows = len(knots) + 2
+    right = np.concatenate([slopes[:1], knots, slopes[-1:]])
+    band = np.zeros((5, rows))  # band[2 + i - j, j] is entry (i, j)
+    band[1, 2:], band[2, 1:-1], band[3, :-2] = 1 / 6, 4 / 6, 1 / 6
+    band[2, 0], band[0, 2], band[1, 1] = -0.5 / step, 0.5 / step, 0.0
+    band[2, -1], band[4, -3], band[3, -2] = 0.5 / step, -0.5 / step, 0.0
+    c = solve_banded((2, 2), band, right)
+    middle = (c[:-3] + 23 * c[1:-2] + 23 * c[2:-1] + c[3:]) / 48
+    slope = (-c[:-3] - 5 * c[1:-2] + 5 * c[2:-1] + c[3:]) / (8 * step)
+    error = np.abs(middle - between).max() / max(np.abs(values).max(), 1e-30)
+    error_of_slope = np.abs(slope - slopes[1::2]).max() / max(np.abs(slopes).max(), 1e-30)
+    return Spline(c, max(float(error), float(error_of_slope) * 0.1))

@@ -1,0 +1,51 @@
+"""What computes the heavy operations, and how one is chosen."""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+import torch
+from torch import nn
+
+from crossfield.errors import InputError
+
+Backend = Literal["reference", "numba"]
+Choice = Literal["auto", "reference", "numba", "triton"]
+DESCRIPTIONS: dict[str, str] = {
+    "reference": "plain torch",
+    "numba": "kernels compiled for this processor by llvmlite, the compiler of Numba",
+}
+
+
+class Kernel(nn.Module):
+    """A module with a heavy operation: of plain torch, unless another back end is chosen."""
+
+    backend: Backend = "reference"
+
+
+def use(model: nn.Module, backend: Backend) -> None:
+    """Let all kernels of a model be computed by a back end."""
+    for module in model.modules():
+        if isinstance(module, Kernel):
+            module.backend = backend
+
+
+def choose(choice: str, device: torch.device) -> Backend:
+    """The back end that is meant.
+
+    Args:
+        choice: the name of one, or "auto": the fastest that can do it.
+        device: where the model is.
+
+    Raises:
+        InputError: there is no such back end, or it does not run on this device.
+    """
+    if choice not in get_args(Choice):
+        raise InputError(f"unknown back end {choice!r} (there are: {', '.join(get_args(Choice))})")
+    if choice == "auto":
+        return "numba" if device.type == "cpu" else "reference"
+    if choice == "triton":
+        raise InputError("back end 'triton' is not part of this version; on a GPU, use 'reference'")
+    if choice == "numba" and device.type != "cpu":
+        raise InputError(f"back end 'numba' computes on the CPU, not on {device}: use 'auto' or 'reference'")
+    return "numba" if choice == "numba" else "reference"

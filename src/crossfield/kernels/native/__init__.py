@@ -1,0 +1,1 @@
+"""Kernels for the CPU: written in Python, compiled by LLVM when a model is loaded."""

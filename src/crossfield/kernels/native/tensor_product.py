@@ -1,0 +1,446 @@
+"""The tensor-product convolution: one receiver after the other, its sums in registers.
+
+The coefficients of an edge, T[p][m1, m3] = sum over m2 of CG[p][m1, m2, m3] Y[m2], are formed for as many
+edges at a time as a vector has lanes, and kept for a few dozen edges. After that they are scalars, and
+channels fill the lanes. With h the features of the sender, w the radial weight and g the gradient by the
+message, a path contributes, summed over what is not an index of the result,
+
+    message[m3] += w T[m1, m3] h[m1]        q[m1] = T[m1, m3] g[m3]
+    gh[m1] += w q[m1]       gw = h[m1] q[m1]       gT[m1, m3] = sum over channels of w h[m1] g[m3]
+
+and gY follows from gT. In inference nothing is kept of the radial weights: they are formed in registers from
+rows of a table, w = sum over r of b[r] table[knot + r], with b the weights of a spline.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import NamedTuple
+
+import numpy as np
+
+from crossfield.algebra import Path, clebsch_gordan
+from crossfield.kernels.native.emit import Code, Dual, Lanes, Number, Value, Variable, over_channels, sum_of
+
+EDGES = 32  # whose coefficients are kept at a time
+SPLINE = 4  # rows of a table that a cubic B-spline combines
+GIVEN = 2  # rows of a table that holds value and derivative of every edge
+
+
+class Product(NamedTuple):
+    """Sizes of a convolution."""
+
+    paths: tuple[Path, ...]  # ordered by l3
+    channels: int
+
+    @property
+    def rows_in(self) -> int:
+        """Components of the sender's features."""
+        return (max(p.l1 for p in self.paths) + 1) ** 2
+
+    @property
+    def harmonics(self) -> int:
+        """Components of the harmonics."""
+        return (max(p.l2 for p in self.paths) + 1) ** 2
+
+    @property
+    def rows_out(self) -> int:
+        """Components of a message, path by path."""
+        return sum(2 * p.l3 + 1 for p in self.paths)
+
+    def row(self, p: int, m3: int) -> int:
+        """Where a component of a path is in a message.
+
+        Rows run over l3, its components, and then the paths that lead there: what a linear map mixes is in
+        one piece.
+        """
+        l3 = self.paths[p].l3
+        before = sum(2 * q.l3 + 1 for q in self.paths if q.l3 < l3)
+        same = [k for k, q in enumerate(self.paths) if q.l3 == l3]
+        return before + m3 * len(same) + same.index(p)
+
+
+class Coefficients:
+    """T of all paths: which there are, and how they follow from the harmonics."""
+
+    def __init__(self, paths: Sequence[Path]) -> None:
+        self.entries: list[dict[tuple[int, int], int]] = []  # per path, (m1, m3) to position
+        self.terms: list[list[tuple[int, float]]] = []  # per position, (component of Y, coefficient)
+        for l1, l2, l3 in paths:
+            table = clebsch_gordan(l1, l2, l3)
+            self.entries.append({})
+            for m1, m3 in np.ndindex(2 * l1 + 1, 2 * l3 + 1):
+                terms = [(l2 * l2 + m2, float(x)) for m2, x in enumerate(table[m1, :, m3]) if x]
+                if terms:
+                    self.entries[-1][m1, m3] = len(self.terms)
+                    self.terms.append(terms)
+
+    def __len__(self) -> int:
+        return len(self.terms)
+
+    def of(self, Y: Sequence[Number]) -> Iterator[Number]:
+        """T, one after the other."""
+        for terms in self.terms:
+            yield sum_of([Y[k] * x for k, x in terms])
+
+    def gradient(self, gT: Sequence[Value], harmonics: int) -> dict[int, Value]:
+        """The gradient by the components of Y that count."""
+        found: dict[int, list[Value]] = {}
+        for g, terms in zip(gT, self.terms, strict=True):
+            for k, x in terms:
+                found.setdefault(k, []).append(g * x)
+        return {k: sum_of(found[k]) for k in range(harmonics) if k in found}
+
+
+def groups(product: Product, size: Callable[[int], int], limit: int) -> list[list[int]]:
+    """Paths that are worked on together: of one l1, with no more sums than there are registers for."""
+    found: list[list[int]] = []
+    for l1 in sorted({p.l1 for p in product.paths}):
+        group: list[int] = []
+        for p in (k for k, path in enumerate(product.paths) if path.l1 == l1):
+            if group and sum(map(size, group)) + size(p) > limit:
+                found.append(group)
+                group = []
+            group.append(p)
+        found.append(group)
+    return found
+
+
+def message(
+    path: Path, T: Mapping[tuple[int, int], Number], h: Sequence[Number], w: Number
+) -> dict[int, Number]:
+    """What an edge adds to each component of the message along a path."""
+    weigh_first = path.l1 <= path.l3  # whichever is fewer multiplications
+    x = [w * v for v in h] if weigh_first else h
+    found = {}
+    for m3 in range(2 * path.l3 + 1):
+        terms = [T[k] * x[k[0]] for k in T if k[1] == m3]
+        if terms:
+            found[m3] = sum_of(terms) if weigh_first else w * sum_of(terms)
+    return found
+
+
+class PathGradient(NamedTuple):
+    """Of one path, one edge and one vector of channels."""
+
+    gh: dict[int, Number]
+    gw: Number
+    gT: dict[tuple[int, int], Number]  # to be summed over channels
+
+    @classmethod
+    def of(
+        cls, T: Mapping[tuple[int, int], Number], h: Sequence[Number], w: Number, g: Sequence[Number]
+    ) -> PathGradient:
+        """By the sender's features, the weight and the coefficients."""
+        x = [w * v for v in h]
+        q: dict[int, Number] = {}
+        for m1 in range(len(h)):
+            terms = [T[k] * g[k[1]] for k in T if k[0] == m1]
+            if terms:
+                q[m1] = sum_of(terms)
+        return cls(
+            gh={m1: w * v for m1, v in q.items()},
+            gw=sum_of([h[m1] * v for m1, v in q.items()]),
+            gT={k: x[k[0]] * g[k[1]] for k in T},
+        )
+
+
+class Scratch:
+    """Scalars of a chunk of edges: position k of edge j is at (j // lanes, k, j % lanes)."""
+
+    def __init__(self, code: Code, size: int) -> None:
+        self.code, self.size = code, size
+        self.memory = code.array(size * EDGES)
+
+    def put(self, block: int, k: int, value: Value) -> None:
+        """Write for a vector of edges."""
+        self.code.store(value, self.memory, (block * self.size + k) * self.code.lanes)
+
+    def get(self, block: int, k: int) -> Value:
+        """Read for a vector of edges."""
+        return self.code.load(self.memory, (block * self.size + k) * self.code.lanes)
+
+    def edge(self, block: Value, j: Value) -> ScratchEdge:
+        """One edge."""
+        offset = block * (self.size * self.code.lanes) + j
+        return ScratchEdge(self.code, self.memory + offset * self.code.bytes)
+
+
+class ScratchEdge(NamedTuple):
+    """Scalars of one edge."""
+
+    code: Code
+    address: Value
+
+    def get(self, k: int) -> Value:
+        """Read, into every lane."""
+        return self.code.spread(self.code.scalar(self.address, k * self.code.lanes))
+
+    def set(self, k: int, value: Value) -> None:
+        """Write a scalar."""
+        self.code.store(value, self.address, k * self.code.lanes)
+
+
+class Chunk(NamedTuple):
+    """Some edges of one receiver."""
+
+    code: Code
+    first: Value  # its first edge
+    count: Value
+    opening: Value  # whether it is the receiver's first
+
+    @property
+    def blocks(self) -> int:
+        """Vectors of edges."""
+        return EDGES // self.code.lanes
+
+    @contextmanager
+    def each(self) -> Iterator[tuple[Value, Value, Value]]:
+        """Edge by edge: its number, and its place (block, lane) in the scratch."""
+        L = self.code.lanes
+        blocks = (self.count + (L - 1)).shifted(L)
+        with (
+            self.code.loop(0, blocks) as block,
+            self.code.loop(0, self.code.lesser(self.count - block * L, self.code.whole(L))) as j,
+        ):
+            yield self.first + block * L + j, block, j
+
+
+@contextmanager
+def over_chunks(code: Code, first_edge: Value, end_edge: Value) -> Iterator[Chunk]:
+    """The edges of a receiver."""
+    with code.loop(first_edge, end_edge, EDGES) as first:
+        count = code.lesser(end_edge - first, code.whole(EDGES))
+        opening = code.instruction("i1", f"icmp eq i64 {first.text}, {first_edge.text}")
+        yield Chunk(code, first, count, opening)
+
+
+class Kernel:
+    """What the kernels of a convolution have in common: where the numbers of an edge are."""
+
+    def __init__(
+        self, code: Code, product: Product, *, rows: int, tangent: bool = False, slope: bool = False
+    ) -> None:
+        self.code, self.product, self.rows, self.tangent = code, product, rows, tangent
+        self.T = Coefficients(product.paths)
+        n = len(self.T)
+        self.moved, self.spline = n, n * (1 + tangent)
+        self.scratch = Scratch(code, self.spline + rows * (1 + slope) * (rows == SPLINE))
+        self.with_slope = slope
+        registers = code.machine.registers
+        self.limit = 24 if registers >= 32 else 10
+
+    def argument(self, name: str) -> Value:
+        return self.code.argument(name)
+
+    def size(self, rows: int) -> int:
+        """Bytes of rows of channels."""
+        return rows * self.product.channels * self.code.bytes
+
+    def read_edges(self, chunk: Chunk) -> None:
+        """Form the coefficients, and the weights of the rows of the table."""
+        code = self.code
+        for block in range(chunk.blocks):
+            at = chunk.first + block * code.lanes
+            stride = self.argument("stride")
+            Y = [code.load(self.argument("Y"), at + stride * k) for k in range(self.product.harmonics)]
+            for k, T in enumerate(self.T.of(Y)):
+                self.scratch.put(block, k, T)
+            if self.tangent:
+                vY = [code.load(self.argument("vY"), at + stride * k) for k in range(self.product.harmonics)]
+                for k, T in enumerate(self.T.of(vY)):
+                    self.scratch.put(block, self.moved + k, T)
+            if self.rows == SPLINE:
+                t = code.load(self.argument("t"), at)
+                for r, b in enumerate(spline(t)):
+                    self.scratch.put(block, self.spline + r, b)
+                if self.with_slope:
+                    step = code.spread(code.scalar(self.argument("per_knot")))
+                    for r, b in enumerate(spline_slope(t)):
+                        self.scratch.put(block, self.spline + SPLINE + r, b * step)
+
+    def coefficients(self, edge: ScratchEdge, p: int) -> dict[tuple[int, int], Dual]:
+        """T of a path."""
+        return {
+            m: Dual(edge.get(k), edge.get(self.moved + k) if self.tangent else None)
+            for m, k in self.T.entries[p].items()
+        }
+
+    def sender(self, name: str, edge: Value) -> Value:
+        """Address of the sender's rows."""
+        return self.argument(name) + self.code.index(self.argument("sender"), edge) * self.size(
+            self.product.rows_in
+        )
+
+    def features(self, lanes: Lanes, edge: Value, l1: int) -> list[Dual]:
+        """Components of the sender's features of one l."""
+        found = []
+        for row in range(l1 * l1, (l1 + 1) ** 2):
+            at = row * self.product.channels
+            moved = lanes.load(self.sender("vh", edge), at) if self.tangent else None
+            found.append(Dual(lanes.load(self.sender("h", edge), at), moved))
+        return found
+
+    def table(self, edge: Value) -> Value:
+        """Address of the rows of the table for an edge; without one, of its weights."""
+        paths = self.size(len(self.product.paths))
+        if self.rows == 1:
+            return self.argument("w") + edge * paths
+        return self.argument("table") + self.code.index(self.argument("knot"), edge) * paths
+
+    def weight(self, lanes: Lanes, edge: Value, scratch: ScratchEdge, p: int) -> tuple[Dual, Value | None]:
+        """Radial weight of a path, and its derivative by the distance."""
+        C, P = self.product.channels, len(self.product.paths)
+        if self.rows == 1:
+            moved = self.argument("vw") + edge * self.size(P) if self.tangent else None
+            return Dual(
+                lanes.load(self.table(edge), p * C), lanes.load(moved, p * C) if moved else None
+            ), None
+        rows = [lanes.load(self.table(edge), (r * P + p) * C) for r in range(self.rows)]
+        if self.rows == GIVEN:
+            return Dual(rows[0]), rows[1]
+
+        def combined(first: int) -> Value:
+            return sum_of([scratch.get(first + r) * row for r, row in enumerate(rows)])
+
+        slope = combined(self.spline + SPLINE) if self.with_slope else None
+        return Dual(combined(self.spline)), slope
+
+    @contextmanager
+    def over_receivers(self) -> Iterator[tuple[Value, Value, Value]]:
+        """Atom by atom: its number, first edge and end of edges."""
+        begin, end, first = (self.argument(x) for x in ("begin", "end", "first"))
+        with self.code.loop(begin, end) as i:
+            yield i, self.code.index(first, i), self.code.index(first, i + 1)
+
+    def receiver(self, name: str, i: Value) -> Value:
+        """Address of the receiver's rows in an array that starts with the atom `begin`."""
+        return self.argument(name) + (i - self.argument("begin")) * self.size(self.product.rows_out)
+
+
+TABLE = ("first", "begin", "end", "sender", "h", "Y", "stride", "knot", "t", "table")
+FORWARD = (*TABLE, "m")
+REVERSE = (*TABLE, "per_knot", "g", "gh", "gY", "slope")
+WEIGHTS = ("first", "begin", "end", "sender", "h", "Y", "stride", "w")
+TRAINING_FORWARD = (*WEIGHTS, "m")
+TRAINING_FORWARD_TANGENT = (*WEIGHTS, "vh", "vY", "vw", "m")
+TRAINING_BACKWARD = (*WEIGHTS, "g", "gh", "gY", "gw")
+TRAINING_BACKWARD_TANGENT = (*WEIGHTS, "vh", "vY", "vw", "g", "gh", "gY", "gw")
+
+
+def forward(code: Code, product: Product, *, rows: int = 1, tangent: bool = False) -> None:
+    """Messages to the atoms begin <= i < end, or their change as h, Y and w move along vh, vY and vw."""
+    k = Kernel(code, product, rows=rows, tangent=tangent)
+    C = product.channels
+    with k.over_receivers() as (i, first, end):
+        m = k.receiver("m", i)
+        with code.when(code.less(first, end).negated()):
+            over_channels(code, product.rows_out * C, lambda lanes: lanes.store(code.number(0.0), m))
+        with over_chunks(code, first, end) as chunk:
+            k.read_edges(chunk)
+
+            def body(lanes: Lanes) -> None:
+                for group in groups(product, lambda p: 2 * product.paths[p].l3 + 1, k.limit):
+                    sums: dict[tuple[int, int], Variable] = {}
+                    for p in group:
+                        for m3 in range(2 * product.paths[p].l3 + 1):
+                            old = lanes.load(m, product.row(p, m3) * C)
+                            sums[p, m3] = code.variable(code.where(chunk.opening, code.number(0.0), old))
+                    with chunk.each() as (e, block, j):
+                        scratch = k.scratch.edge(block, j)
+                        h = k.features(lanes, e, product.paths[group[0]].l1)
+                        for p in group:
+                            w, _ = k.weight(lanes, e, scratch, p)
+                            for m3, x in message(product.paths[p], k.coefficients(scratch, p), h, w).items():
+                                sums[p, m3].add(_part(x, tangent))
+                    for (p, m3), total in sums.items():
+                        lanes.store(total.get(), m, product.row(p, m3) * C)
+
+            over_channels(code, C, body)
+
+
+def reverse(
+    code: Code, product: Product, *, rows: int = 1, tangent: bool = False, to_sender: bool = True
+) -> None:
+    """Gradients from that by the messages g, or their change as h, Y and w move along vh, vY and vw.
+
+    Those by the harmonics gY and, with a table, by the distance (`slope`), are added to what is there; the
+    one by h likewise, unless it is not asked for. Without a table, that by the weights is written.
+    """
+    k = Kernel(code, product, rows=rows, tangent=tangent, slope=True)
+    C, n = product.channels, len(k.T)
+    sums = Scratch(code, n + 1)
+    with k.over_receivers() as (i, first, end):
+        g_atom = k.receiver("g", i)
+        with over_chunks(code, first, end) as chunk:
+            k.read_edges(chunk)
+            with chunk.each() as (e, block, j):
+                scratch, into = k.scratch.edge(block, j), sums.edge(block, j)
+                slope = code.variable(code.number(0.0))
+                for group in groups(product, lambda p: len(k.T.entries[p]), k.limit - 2):
+                    gT = {q: code.variable(code.number(0.0)) for p in group for q in k.T.entries[p].values()}
+
+                    def body(lanes: Lanes, group: list[int] = group, gT: dict[int, Variable] = gT) -> None:
+                        l1 = product.paths[group[0]].l1
+                        h = k.features(lanes, e, l1)
+                        gh: dict[int, list[Value]] = {}
+                        for p in group:
+                            w, dw = k.weight(lanes, e, scratch, p)
+                            g = [
+                                Dual(lanes.load(g_atom, product.row(p, m3) * C))
+                                for m3 in range(2 * product.paths[p].l3 + 1)
+                            ]
+                            found = PathGradient.of(k.coefficients(scratch, p), h, w, g)
+                            gw = _part(found.gw, tangent)
+                            if dw is not None:
+                                slope.add(gw * dw)
+                            else:
+                                at = k.argument("gw") + e * k.size(len(product.paths))
+                                lanes.store(gw, at, p * C)
+                            for m1, x in found.gh.items():
+                                gh.setdefault(m1, []).append(_part(x, tangent))
+                            for m, x in found.gT.items():
+                                gT[k.T.entries[p][m]].add(_part(x, tangent))
+                        if to_sender:
+                            for m1, parts in gh.items():
+                                lanes.add(sum_of(parts), k.sender("gh", e), (l1 * l1 + m1) * C)
+
+                    over_channels(code, C, body)
+                    for q, total in gT.items():
+                        into.set(q, code.total(total.get()))
+                if rows > 1:
+                    into.set(n, code.total(slope.get()))
+            for block_number in range(chunk.blocks):
+                left = chunk.count - block_number * code.lanes
+                with code.when(code.less(code.whole(0), left)):
+                    mask, at = code.first_lanes(left), chunk.first + block_number * code.lanes
+                    edges = Lanes(code, at, mask)
+                    gY = k.T.gradient([sums.get(block_number, q) for q in range(n)], product.harmonics)
+                    for q, x in gY.items():
+                        row = k.argument("gY") + k.argument("stride") * (q * code.bytes)
+                        edges.add(x, row)
+                    if rows > 1:
+                        edges.add(sums.get(block_number, n), k.argument("slope"))
+
+
+def _part(x: Dual, tangent: bool) -> Value:
+    part = x.tangent if tangent else x.value
+    assert part is not None
+    return part
+
+
+def spline(t: Value) -> list[Value]:
+    """Weights of the four rows of a uniform cubic B-spline at 0 <= t <= 1 between the middle two."""
+    s = 1.0 - t
+    b0, b3 = s * s * s * (1 / 6), t * t * t * (1 / 6)
+    b1 = t * t * (t * 0.5 - 1.0) + 2 / 3
+    return [b0, b1, 1.0 - b0 - b1 - b3, b3]
+
+
+def spline_slope(t: Value) -> list[Value]:
+    """Their derivatives by t."""
+    s = 1.0 - t
+    d0, d3 = s * s * -0.5, t * t * 0.5
+    d1 = t * (t * 1.5 - 2.0)
+    return [d0, d1, (d0 + d1 + d3) * -1.0, d3]
