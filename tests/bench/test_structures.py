@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 
-from crossfield.bench.structures import LARGE, NAMES, structure
+from crossfield.bench.structures import LARGE, NAMES, primer, structure
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -26,6 +26,14 @@ def test_structures_are_the_same_every_time() -> None:
 
 def test_large_ones_are_among_them() -> None:
     assert set(LARGE) < set(NAMES)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_primer_has_the_elements_of_a_structure(name: str) -> None:
+    atoms = structure(name)
+    first = primer(atoms)
+    assert sorted(first.numbers) == sorted(set(atoms.numbers))
+    assert (first.pbc == atoms.pbc).all()
 
 
 def test_mace_torch_is_measured_without_importing_torch_first() -> None:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from crossfield.algebra import coupling_paths
 from crossfield.errors import InputError
-from crossfield.kernels import Convolution, SphericalHarmonics, SymmetricContraction
+from crossfield.kernels import Convolution, NormSiLU, SphericalHarmonics, SymmetricContraction
 from crossfield.kernels.backend import Kernel, choose, use
 from crossfield.kernels.native import operations
 
@@ -114,6 +114,19 @@ def test_harmonics(l_max, edges, dtype):
     check(SphericalHarmonics(l_max), lambda kernel, u: kernel(u)[1:], [unit], dtype)
 
 
+@few
+@given(
+    width=st.sampled_from([4, 5, 16, 64, 70]),
+    rows=st.sampled_from([1, 9]),
+    dtype=st.sampled_from([torch.float32, torch.float64]),
+    threads=st.sampled_from([1, 2]),
+)
+def test_normalisation(width, rows, dtype, threads):
+    given_ = [noise(torch.empty(*shape), k) for k, shape in enumerate([(rows, width), (width,), (width,)])]
+    with torch_threads(threads):
+        check(NormSiLU(), lambda kernel, *x: [kernel(*x)], given_, dtype)
+
+
 class torch_threads:
     """A number of threads for a while."""
 
@@ -147,6 +160,11 @@ def test_third_derivatives():
         x.requires_grad_() for x in (noise(A, 4), noise(w, 5), noise(torch.empty(2, 1, 1), 6).double(), A, w)
     ]
     assert torch.autograd.gradcheck(lambda *x: operations.contract_tangent(*x, group, [1, 0, 3]), given_)
+    x = [
+        noise(torch.empty(*shape), k).double().requires_grad_()
+        for k, shape in enumerate([(2, 3), (3,), (3,)] * 2)
+    ]
+    assert torch.autograd.gradcheck(operations.norm_silu_tangent, [*x[:3], noise(x[0], 9), *x[3:]])
     unit = noise(torch.empty(3, 2), 0).double()
     given_ = [x.requires_grad_() for x in (noise(unit, 1), noise(torch.empty(9, 2), 2).double(), unit)]
     assert torch.autograd.gradcheck(lambda *x: operations.spherical_tangent(*x, 2), given_)

@@ -29,9 +29,16 @@ from torch import Tensor, nn
 from crossfield.algebra import Path
 from crossfield.graph import Graph
 from crossfield.model import Model
-from crossfield.model.element_interaction import NeighbourDensity, PlainInteraction, ResidualInteraction
+from crossfield.model.element_interaction import (
+    Messages,
+    NeighbourDensity,
+    NeighbourNumber,
+    PlainInteraction,
+    ResidualInteraction,
+)
 from crossfield.model.interaction import NonlinearInteraction
 from crossfield.model.layer import EdgeGeometry, LayerShape
+from crossfield.model.product import ProductBasis
 from crossfield.model.readout import BiasReadout, LinearReadout, NonLinearReadout
 
 Matrices = list[Tensor]  # per l (1 or elements, inputs, outputs), float64
@@ -111,7 +118,7 @@ class Frozen:
             model.embedding_readout(h, head) if model.embedding_readout is not None else h.new_zeros(len(h))
         )
         interaction = model.interactions[0]
-        u = _up(interaction).matrices()[0]
+        u = _up(interaction)[0]
         skip = _skip(interaction)
         s = h.new_zeros(h.shape) if skip is None else _apply(skip[0], h, z)
         res = (
@@ -121,18 +128,22 @@ class Frozen:
         )
         if self.config.layers == 1:
             return Kinds(h @ u, res, None, _joined(s @ self.first_map, h.new_zeros(len(h), 1)), offset)
-        u_next = s @ _up(model.interactions[1]).matrices()[0]
+        u_next = s @ _up(model.interactions[1])[0]
         local = torch.arange(len(self.elements)).repeat(len(h) // len(self.elements))
         carry = _joined(_apply(self._skip_of(1)[0], s, local), s @ self._readout(0))
         return Kinds(h @ u, res, u_next, carry, offset)
 
     def _layer(self, t: int) -> FrozenLayer:
         config, interaction, product = self.config, self.model.interactions[t], self.model.products[t]
+        assert isinstance(product, ProductBasis)
         shape = LayerShape.of(config, t)
         linear = product.linear.matrices()
         up, carry, carry_up, carry_on = self._handed_on(t, linear)
         mix, divisor = _mix(interaction, self.elements)
-        nonlinear = isinstance(interaction, NonlinearInteraction)
+        res, second = [], []
+        if isinstance(interaction, NonlinearInteraction):
+            res = [w[None] for w in interaction.linear_res.matrices()]
+            second = [w[None] for w in interaction.linear_2.matrices()]
         couplings = torch.cat(list(product.weights), dim=1)
         return FrozenLayer(
             paths=shape.paths,
@@ -142,8 +153,8 @@ class Frozen:
             radial=_radial(interaction),
             divisor=divisor,
             mix=mix,
-            res=[w[None] for w in interaction.linear_res.matrices()] if nonlinear else [],
-            second=[w[None] for w in interaction.linear_2.matrices()] if nonlinear else [],
+            res=res,
+            second=second,
             product=couplings[self.elements] if config.product_per_element else couplings,
             up=up,
             carry=carry,
@@ -156,7 +167,7 @@ class Frozen:
         if t == self.config.layers - 1:
             y = _joined(self.first_map, self.first_map.new_zeros(len(self.first_map), 1))
             return [], [(linear[0] @ y)[None]], [], [torch.eye(y.shape[1], dtype=y.dtype)[None]]
-        up = _up(self.model.interactions[t + 1]).matrices()
+        up = _up(self.model.interactions[t + 1])
         skip, energy = self._skip_of(t + 1), self._readout(t)
         on = [torch.cat([skip[0], energy.expand(len(skip[0]), -1, -1)], dim=2), *skip[1:]]
         past = torch.zeros(len(on[0]), 1, on[0].shape[2], dtype=energy.dtype)
@@ -186,9 +197,16 @@ class Frozen:
         return _linear_readout(self.model.readouts[str(t)], self.head)
 
 
-def _up(interaction: nn.Module) -> nn.Module:
-    messages = interaction if isinstance(interaction, NonlinearInteraction) else interaction.messages
-    return messages.linear_up
+def _up(interaction: nn.Module) -> list[Tensor]:
+    """Per l (channels, edge channels)."""
+    if isinstance(interaction, NonlinearInteraction):
+        return interaction.linear_up.matrices()
+    return _messages(interaction).linear_up.matrices()
+
+
+def _messages(interaction: nn.Module) -> Messages:
+    assert isinstance(interaction, PlainInteraction | ResidualInteraction)
+    return interaction.messages
 
 
 def _skip(interaction: nn.Module) -> Matrices | None:
@@ -203,21 +221,24 @@ def _mix(interaction: nn.Module, elements: Tensor) -> tuple[Matrices, tuple[floa
     if isinstance(interaction, NonlinearInteraction):
         mix = [w[None] for w in interaction.linear_1.matrices()]
         return mix, (float(interaction.alpha), float(interaction.beta))
-    messages = interaction.messages
+    messages = _messages(interaction)
     mix = [w[None] for w in messages.linear.matrices()]
     if isinstance(interaction, PlainInteraction):
         mix = [a @ b[elements] for a, b in zip(mix, interaction.mix.matrices(), strict=True)]
     if isinstance(messages.divisor, NeighbourDensity):
         return mix, (1.0, 1.0)
+    assert isinstance(messages.divisor, NeighbourNumber)
     return [w / messages.divisor.average for w in mix], None
 
 
 def _radial(interaction: nn.Module) -> Callable[[EdgeGeometry], tuple[Tensor, Tensor | None]]:
     if isinstance(interaction, NonlinearInteraction):
         return interaction.radial_functions
-    messages = interaction.messages
-    dense = isinstance(messages.divisor, NeighbourDensity)
-    return lambda edges: (messages.weights(edges), messages.divisor.density(edges) if dense else None)
+    messages = _messages(interaction)
+    divisor = messages.divisor
+    if isinstance(divisor, NeighbourDensity):
+        return lambda edges: (messages.weights(edges), divisor.density(edges))
+    return lambda edges: (messages.weights(edges), None)
 
 
 def _last_readout(model: Model, head: int) -> tuple[Tensor, LastReadout]:

@@ -17,9 +17,9 @@ def filled(size: int, lanes: int) -> int:
 
 
 class Columns(NamedTuple):
-    """Columns of a row: `count` times `size` numbers, each filled up to `padded`."""
+    """Columns of a row: `times` as many as `size` numbers, which are filled up to `padded`."""
 
-    count: int
+    times: int
     size: int
     padded: int
 
@@ -64,11 +64,11 @@ class Matrix:
         self, values: Tensor, inputs: Columns, outputs: Columns, lanes: int, dtype: torch.dtype
     ) -> None:
         groups = len(values)
-        full = torch.zeros(groups, inputs.count, inputs.padded, outputs.count, outputs.padded, dtype=dtype)
+        full = torch.zeros(groups, inputs.times, inputs.padded, outputs.times, outputs.padded, dtype=dtype)
         full[:, :, : inputs.size, :, : outputs.size] = values.reshape(
-            groups, inputs.count, inputs.size, outputs.count, outputs.size
+            groups, inputs.times, inputs.size, outputs.times, outputs.size
         ).to(dtype)
-        full = full.reshape(groups, inputs.count * inputs.padded, outputs.count * outputs.padded)
+        full = full.reshape(groups, inputs.times * inputs.padded, outputs.times * outputs.padded)
         self.inputs, self.outputs = full.shape[1], full.shape[2]
         self.forward = [pack(w, lanes) for w in full]
         self.reverse = [pack(w.T, lanes) for w in full]

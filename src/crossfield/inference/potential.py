@@ -9,9 +9,11 @@ import numpy as np
 import torch
 from ase import Atoms
 from numpy.typing import NDArray
+from torch import Tensor
 
 from crossfield.errors import InputError
 from crossfield.graph import Edges, Graph, build_graph, collate
+from crossfield.inference.plan import Evaluated
 from crossfield.inference.prepared import ACCURACY, Prepared
 from crossfield.inference.results import Result, split
 from crossfield.kernels.backend import Backend, choose, use
@@ -216,8 +218,7 @@ class Potential:
             raise InputError("structures of several heads need one call for each head")
         r = graph.vectors()
         found = self._prepared.evaluate(graph, r, gradient=any(wanted.values()))
-        g = r.new_zeros(0, 3) if found.gradient is None else found.gradient
-        return assemble(graph, found.energies, r, g, **wanted)
+        return self._assemble(graph, r, found, **wanted)
 
     def check_tables(self, atoms: Atoms, *, head: str | None = None) -> TableCheck:
         """How far tables of radial functions lead from exact evaluation, for one structure.
@@ -232,11 +233,36 @@ class Potential:
         graph = self._single(atoms, head)
         r = graph.vectors()
         found = [self._prepared.evaluate(graph, r, exact=exact) for exact in (False, True)]
-        options = {"forces": True, "stress": False, "edge_forces": False, "atomic_stress": False}
-        a, b = (assemble(graph, x.energies, r, x.gradient, **options) for x in found)
-        return TableCheck(
-            energy=float((a.energy - b.energy).abs().max()) / max(graph.num_atoms, 1),
-            force=float((a.forces - b.forces).abs().max()) if graph.num_atoms else 0.0,
+        energy, force = 0.0, 0.0
+        if graph.num_atoms:
+            a, b = (self._assemble(graph, r, x, forces=True, stress=False) for x in found)
+            assert a.forces is not None
+            assert b.forces is not None
+            energy = float((a.energy - b.energy).abs()) / graph.num_atoms
+            force = float((a.forces - b.forces).abs().max())
+        return TableCheck(energy, force)
+
+    def _assemble(
+        self,
+        graph: Graph,
+        r: Tensor,
+        found: Evaluated,
+        *,
+        forces: bool,
+        stress: bool,
+        edge_forces: bool = False,
+        atomic_stress: bool = False,
+    ) -> Prediction:
+        g = r.new_zeros(0, 3) if found.gradient is None else found.gradient
+        return assemble(
+            graph,
+            found.energies,
+            r,
+            g,
+            forces=forces,
+            stress=stress,
+            edge_forces=edge_forces,
+            atomic_stress=atomic_stress,
         )
 
     def hessian(self, atoms: Atoms, *, head: str | None = None) -> NDArray[np.float64]:

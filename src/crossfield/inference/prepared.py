@@ -17,7 +17,7 @@ from crossfield.model import Model
 
 ACCURACY = 1e-6  # eV/atom, by default
 # of radial functions, relative to their largest value, for every eV/atom
-TOLERANCE = 1.0
+TOLERANCE = 10.0
 
 
 class Prepared:

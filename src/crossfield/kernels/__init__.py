@@ -4,6 +4,14 @@ from crossfield.kernels.contraction import SymmetricContraction
 from crossfield.kernels.convolution import Convolution
 from crossfield.kernels.grouped import grouped_matmul
 from crossfield.kernels.harmonics import SphericalHarmonics
+from crossfield.kernels.norm import NormSiLU
 from crossfield.kernels.segment import segment_sum
 
-__all__ = ["Convolution", "SphericalHarmonics", "SymmetricContraction", "grouped_matmul", "segment_sum"]
+__all__ = [
+    "Convolution",
+    "NormSiLU",
+    "SphericalHarmonics",
+    "SymmetricContraction",
+    "grouped_matmul",
+    "segment_sum",
+]

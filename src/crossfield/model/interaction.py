@@ -65,7 +65,5 @@ class NonlinearInteraction(nn.Module):
         scale = self.sender_embedding.shape[0] ** -0.5
         a_s, a_t = self.sender_embedding * scale, self.receiver_embedding * scale
         e = (edges.basis, a_s, a_t, edges.element_sender, edges.element_receiver)
-        w, rho = self.radial(*e), torch.tanh(self.density(*e) ** 2)
-        if edges.cutoff is not None:
-            w, rho = w * edges.cutoff, rho * edges.cutoff
-        return w, rho
+        rho = torch.tanh(self.density(*e) ** 2)
+        return self.radial(*e, edges.cutoff), rho if edges.cutoff is None else rho * edges.cutoff

@@ -11,6 +11,7 @@ import torch
 from ase.data import covalent_radii
 from torch import Tensor, nn
 
+from crossfield.kernels import NormSiLU
 from crossfield.model.activation import silu
 from crossfield.model.config import ModelConfig
 from crossfield.model.initial import normal
@@ -140,14 +141,24 @@ class RadialNetwork(nn.Module):
         self.split = (basis, embedding, embedding)
         self.linears = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(widths))
         self.norms = nn.ModuleList(nn.LayerNorm(width) for width in hidden)
+        self.activation = NormSiLU()
 
-    def forward(self, basis: Tensor, sender: Tensor, receiver: Tensor, s: Tensor, t: Tensor) -> Tensor:
+    def forward(
+        self,
+        basis: Tensor,
+        sender: Tensor,
+        receiver: Tensor,
+        s: Tensor,
+        t: Tensor,
+        factor: Tensor | None = None,
+    ) -> Tensor:
         """Evaluate on edges.
 
         Args:
             basis: (E, basis) radial functions.
             sender, receiver: (elements, embedding) embeddings of the sender's and the receiver's element.
             s, t: (E,) element indices of sender and receiver.
+            factor: (E, 1) what the result is multiplied with.
 
         Returns:
             (E, out).
@@ -157,9 +168,15 @@ class RadialNetwork(nn.Module):
         W_basis, W_sender, W_receiver = first.weight.split(self.split, dim=1)
         x = nn.functional.linear(basis, W_basis, first.bias)
         x = x + (sender @ W_sender.T).index_select(0, s) + (receiver @ W_receiver.T).index_select(0, t)
-        for norm, linear in zip(self.norms, self.linears[1:], strict=True):
-            x = linear(nn.functional.silu(norm(x)))
-        return x
+        for i, (norm, linear) in enumerate(zip(self.norms, self.linears[1:], strict=True)):
+            assert isinstance(linear, nn.Linear)
+            x = self.activation(x, norm.weight, norm.bias)
+            if factor is not None and i == len(self.norms) - 1:
+                # before the last and largest product, whose rows are many times as long
+                W = torch.cat([linear.weight, linear.bias.unsqueeze(1)], dim=1)
+                return torch.cat([x * factor, factor], dim=1) @ W.T
+            x = linear(x)
+        return x if factor is None else x * factor
 
 
 def transform_of(config: ModelConfig) -> nn.Module | None:

@@ -28,7 +28,7 @@ from typing import Any, BinaryIO, Literal
 
 from crossfield.errors import InputError
 from crossfield.files import CACHE_VARIABLE, cache_folder, replacing
-from crossfield.zoo.bar import say
+from crossfield.messages import say
 
 Facts = Literal["checksums", "licences"]
 

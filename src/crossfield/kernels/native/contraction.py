@@ -81,17 +81,17 @@ class Contraction(NamedTuple):
 class Atom(NamedTuple):
     """Where the numbers of one atom are."""
 
-    index: Value
+    number: Value
     code: Code
     sizes: Contraction
 
     def at(self, name: str, rows: int) -> Value:
         """Address of its rows in an array (atoms, rows, channels)."""
-        return self._address(name, self.index, rows)
+        return self._address(name, self.number, rows)
 
     def of_group(self, name: str) -> Value:
         """Address of its group's rows in an array (groups, couplings, channels)."""
-        group = self.code.index(self.code.argument("group"), self.index)
+        group = self.code.index(self.code.argument("group"), self.number)
         return self._address(name, group, self.sizes.couplings)
 
     def _address(self, name: str, index: Value, rows: int) -> Value:
@@ -157,55 +157,66 @@ def training(code: Code, c: Contraction, *, tangent: bool) -> None:
     """
     for number, piece in enumerate(c.pieces()):
 
-        def body(atom: Atom, lanes: Lanes, piece: list[Polynomial] = piece, number: int = number) -> None:
-            gB, gA, gw = atom.at("gB", c.rows_out), atom.at("gA", c.rows_in), atom.of_group("gw")
-
-            def read(name: str, k: int) -> Value:
-                where = atom.at(name, c.rows_in) if name[-1] == "A" else atom.of_group(name)
-                return lanes.load(where, k * c.channels)
-
-            A = [Dual(read("A", a), read("vA", a) if tangent else None) for a in range(c.rows_in)]
-            w: dict[int, Dual] = {}
-
-            def weight(k: int) -> Dual:
-                if k not in w:
-                    w[k] = Dual(read("weights", k), read("vw", k) if tangent else None)
-                return w[k]
-
-            g = {p.row: Dual(lanes.load(gB, p.row * c.channels)) for p in piece}
-            found = gradient(coefficients(piece, weight, g), A)
-            for a in range(c.rows_in):
-                terms = [_part(x, tangent) for x in found.get(a, [])]
-                kept = [x for x in terms if x is not None]
-                if number:
-                    kept.append(lanes.load(gA, a * c.channels))
-                lanes.store(sum_of(kept) if kept else code.number(0.0), gA, a * c.channels)
-            products = Products(A)
-            of_weights: dict[int, list[Value]] = {}
-            for p in piece:
-                sums: dict[int, list[Dual]] = {}
-                for m, terms in p.terms.items():
-                    for k, x in terms:
-                        sums.setdefault(k, []).append(products.get(m) * x)
-                out = []
-                for k, values in sums.items():
-                    total = sum_of(values)
-                    part = _part(total, tangent)
-                    if part is not None:
-                        of_weights.setdefault(k, []).append(part * g[p.row].value)
-                    out.append(total * weight(k))
-                if tangent:
-                    change = sum_of(out).tangent
-                    assert change is not None
-                    lanes.store(change, atom.at("vB", c.rows_out), p.row * c.channels)
-            for k, parts in of_weights.items():
-                lanes.add(sum_of(parts), gw, k * c.channels)
+        def body(atom: Atom, lanes: Lanes, piece: list[Polynomial] = piece, first: bool = not number) -> None:
+            _Training(code, c, atom, lanes, tangent).write(piece, first)
 
         over_atoms(code, c, body)
 
 
-def _part(x: Dual, tangent: bool) -> Value | None:
-    return x.tangent if tangent else x.value
+class _Training:
+    """The gradients of one atom and one vector of channels."""
+
+    def __init__(self, code: Code, c: Contraction, atom: Atom, lanes: Lanes, tangent: bool) -> None:
+        self.code, self.c, self.atom, self.lanes, self.tangent = code, c, atom, lanes, tangent
+        self.A = [self._moving(atom.at("A", c.rows_in), "vA", a) for a in range(c.rows_in)]
+        self._weights: dict[int, Dual] = {}
+
+    def write(self, piece: Sequence[Polynomial], first: bool) -> None:
+        """Those due to some components of the output."""
+        c, gB = self.c, self.atom.at("gB", self.c.rows_out)
+        g = {p.row: Dual(self.lanes.load(gB, p.row * c.channels)) for p in piece}
+        self._by_features(gradient(coefficients(piece, self._weight, g), self.A), first)
+        products = Products(self.A)
+        by_weights: dict[int, list[Value]] = {}
+        for p in piece:
+            couplings: dict[int, list[Dual]] = {}
+            for m, terms in p.terms.items():
+                for k, x in terms:
+                    couplings.setdefault(k, []).append(products.get(m) * x)
+            values = {k: sum_of(terms) for k, terms in couplings.items()}
+            for k, value in values.items():
+                by_weights.setdefault(k, []).append(self._part(value) * g[p.row].value)
+            if self.tangent:
+                change = self._part(sum_of([value * self._weight(k) for k, value in values.items()]))
+                self.lanes.store(change, self.atom.at("vB", c.rows_out), p.row * c.channels)
+        for k, parts in by_weights.items():
+            self.lanes.add(sum_of(parts), self.atom.of_group("gw"), k * c.channels)
+
+    def _by_features(self, found: Mapping[int, list[Dual]], first: bool) -> None:
+        gA = self.atom.at("gA", self.c.rows_in)
+        for a in range(self.c.rows_in):
+            parts = [self._part(x) for x in found.get(a, [])]
+            if not first:
+                parts.append(self.lanes.load(gA, a * self.c.channels))
+            self.lanes.store(sum_of(parts) if parts else self.code.number(0.0), gA, a * self.c.channels)
+
+    def _weight(self, k: int) -> Dual:
+        if k not in self._weights:
+            self._weights[k] = self._moving(self.atom.of_group("weights"), "vw", k)
+        return self._weights[k]
+
+    def _moving(self, at: Value, direction: str, row: int) -> Dual:
+        value = self.lanes.load(at, row * self.c.channels)
+        if not self.tangent:
+            return Dual(value)
+        atom = self.atom
+        along = atom.at(direction, self.c.rows_in) if direction == "vA" else atom.of_group(direction)
+        return Dual(value, self.lanes.load(along, row * self.c.channels))
+
+    def _part(self, x: Dual) -> Value:
+        part = x.tangent if self.tangent else x.value
+        assert part is not None
+        return part
 
 
 class Products(dict[Monomial, Dual]):

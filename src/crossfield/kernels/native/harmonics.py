@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from crossfield.algebra import harmonics
-from crossfield.kernels.native.emit import Code, Dual, Lanes, Number, sum_of
+from crossfield.kernels.native.emit import Code, Dual, Lanes, Number, Value, sum_of
 
 FORWARD = ("edges", "stride", "unit", "Y")
 BACKWARD = ("edges", "stride", "unit", "gY", "gunit")
@@ -76,17 +76,17 @@ def _combined(values: Sequence[Number], coefficients: Sequence[float]) -> Number
     return sum_of([v * c for v, c in zip(values, coefficients, strict=True) if c])
 
 
-def _over_edges(code: Code, body) -> None:
+def _over_edges(code: Code, body: Callable[[Lanes], None]) -> None:
     with code.loop(0, code.argument("edges"), code.lanes) as e:
         body(Lanes(code, e, None))
 
 
-def _read(code: Code, lanes: Lanes, name: str, rows: int) -> list:
+def _read(code: Code, lanes: Lanes, name: str, rows: int) -> list[Value]:
     stride = code.argument("stride")
     return [code.load(code.argument(name), lanes.offset + stride * k) for k in range(rows)]
 
 
-def _write(code: Code, lanes: Lanes, name: str, values: Sequence) -> None:
+def _write(code: Code, lanes: Lanes, name: str, values: Sequence[Value]) -> None:
     stride = code.argument("stride")
     for k, value in enumerate(values):
         code.store(value, code.argument(name), lanes.offset + stride * k)

@@ -17,9 +17,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional
 
 from crossfield.algebra import Path
-from crossfield.kernels.native import build, contraction, harmonics, pool
+from crossfield.kernels.native import build, contraction, harmonics, norm, pool
 from crossfield.kernels.native import tensor_product as product
 from crossfield.kernels.native.build import Function, Source
 from crossfield.kernels.native.emit import Code
@@ -261,7 +262,8 @@ def contract(A: Tensor, w: Tensor, group: Tensor, sizes: Sequence[int]) -> Tenso
     Returns:
         (N, components, C).
     """
-    c = contraction.Contraction(*sizes, A.shape[2])
+    l_max, L_max, correlation = sizes
+    c = contraction.Contraction(l_max, L_max, correlation, A.shape[2])
     kernel = compiled(contraction.FORWARD, _checked(A, w), Write(contraction.forward, c=c))
     A, w, group = _contiguous(A, w, group)
     B = A.new_empty(len(A), c.rows_out, c.channels)
@@ -300,7 +302,8 @@ def _contract_backward(
     group: Tensor,
     sizes: Sequence[int],
 ) -> Three:
-    c = contraction.Contraction(*sizes, A.shape[2])
+    l_max, L_max, correlation = sizes
+    c = contraction.Contraction(l_max, L_max, correlation, A.shape[2])
     dtype = _checked(g, A, w, *moving)
     kernel = compiled(arguments, dtype, Write(contraction.training, c=c, tangent=bool(moving)))
     g, A, w, group, *moving = _contiguous(g, A, w, group, *moving)
@@ -383,6 +386,73 @@ spherical.register_autograd(_spherical_gradient, setup_context=_save)
 spherical_backward.register_autograd(_spherical_second, setup_context=_save)
 
 
+# -- normalisation
+
+
+@torch.library.custom_op("crossfield::norm_silu", mutates_args=())
+def norm_silu(x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
+    """SiLU of normalised rows x (E, width), with scale and shift (width,)."""
+    dtype, width = _checked(x, scale, shift), x.shape[1]
+    kernel = compiled(norm.FORWARD, dtype, Write(norm.forward, width=width))
+    x, scale, shift = _contiguous(x, scale, shift)
+    y = torch.empty_like(x)
+
+    def work(part: int, begin: int, end: int) -> None:
+        kernel(begin, end, x.data_ptr(), scale.data_ptr(), shift.data_ptr(), y.data_ptr())
+
+    pool.share(np.ones(len(x), dtype=np.int64), work)
+    return y
+
+
+@torch.library.custom_op("crossfield::norm_silu_backward", mutates_args=())
+def norm_silu_backward(g: Tensor, x: Tensor, scale: Tensor, shift: Tensor) -> Three:
+    """Gradients by x, scale and shift from that by the result, g."""
+    return _norm_backward(norm.BACKWARD, (), g, x, scale, shift)[:3]
+
+
+@torch.library.custom_op("crossfield::norm_silu_tangent", mutates_args=())
+def norm_silu_tangent(
+    vx: Tensor, vscale: Tensor, vshift: Tensor, g: Tensor, x: Tensor, scale: Tensor, shift: Tensor
+) -> Four:
+    """Change of the result, and of the gradients, as x, scale and shift move along vx, vscale and vshift."""
+    gx, gscale, gshift, y = _norm_backward(norm.TANGENT, (vx, vscale, vshift), g, x, scale, shift)
+    return y, gx, gscale, gshift
+
+
+def _norm_backward(
+    arguments: tuple[str, ...], moving: Sequence[Tensor], g: Tensor, x: Tensor, scale: Tensor, shift: Tensor
+) -> Four:
+    dtype, width = _checked(g, x, scale, shift, *moving), x.shape[1]
+    kernel = compiled(arguments, dtype, Write(norm.backward, width=width, tangent=bool(moving)))
+    g, x, scale, shift, *moving = _contiguous(g, x, scale, shift, *moving)
+    parts = pool.cut(np.ones(len(x), dtype=np.int64), max(1, min(pool.threads(), len(x))))
+    gx, sums = torch.empty_like(x), x.new_zeros(len(parts), 2, width)
+    y = torch.empty_like(x) if moving else x.new_empty(0)
+    extra = [v.data_ptr() for v in (*moving, y)] if moving else []
+
+    def work(part: int) -> None:
+        kernel(
+            *(*parts[part], x.data_ptr(), scale.data_ptr(), shift.data_ptr(), g.data_ptr(), gx.data_ptr()),
+            *(sums[part, 0].data_ptr(), sums[part, 1].data_ptr(), *extra),
+        )
+
+    pool.run(work, len(parts) if len(x) else 0)
+    gscale, gshift = sums.sum(dim=0).unbind()
+    return gx, gscale.clone(), gshift.clone(), y
+
+
+def _norm_gradient(ctx: Any, g: Tensor) -> tuple[Tensor, ...]:
+    return norm_silu_backward(g, *ctx.saved_tensors)
+
+
+def _norm_second(ctx: Any, *moving: Tensor) -> tuple[Tensor, ...]:
+    return norm_silu_tangent(*moving, *ctx.saved_tensors)
+
+
+norm_silu.register_autograd(_norm_gradient, setup_context=_save)
+norm_silu_backward.register_autograd(_norm_second, setup_context=_save)
+
+
 # -- beyond the second derivative, and shapes alone
 
 
@@ -391,7 +461,7 @@ def _tangents(
 ) -> tuple[Tensor, ...]:
     """Change of value(*inputs) and of the gradients of its product with g, by torch's own derivatives."""
     gradients = torch.autograd.grad((value(*inputs) * g).sum(), inputs, create_graph=True)
-    change = sum((x * v).sum() for x, v in zip(gradients, moving, strict=True))
+    change = torch.stack([(x * v).sum() for x, v in zip(gradients, moving, strict=True)]).sum()
     return torch.autograd.grad(change, (g, *inputs), create_graph=True, materialize_grads=True)
 
 
@@ -425,6 +495,19 @@ def _spherical_third(ctx: Any, *cotangents: Tensor) -> tuple[Tensor | None, ...]
     return (*_by_torch(ctx.saved_tensors, function, cotangents), None)
 
 
+def _norm_third(ctx: Any, *cotangents: Tensor) -> tuple[Tensor, ...]:
+    # written out: torch's own layer_norm is wrong from its third derivative on
+    def plain(x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
+        centred = x - x.mean(dim=1, keepdim=True)
+        variance = centred.square().mean(dim=1, keepdim=True)
+        return functional.silu(centred * (variance + norm.EPSILON).rsqrt() * scale + shift)
+
+    def function(*given: Tensor) -> tuple[Tensor, ...]:
+        return _tangents(plain, given[4:], given[:3], given[3])
+
+    return _by_torch(ctx.saved_tensors, function, cotangents)
+
+
 @cache
 def _plain_contraction(sizes: tuple[int, ...], dtype: torch.dtype) -> Callable[..., Tensor]:
     from crossfield.kernels.contraction import SymmetricContraction
@@ -443,6 +526,7 @@ def _plain_harmonics(l_max: int, dtype: torch.dtype) -> Callable[[Tensor], Tenso
 
 
 contract_tangent.register_autograd(_contract_third, setup_context=_save)
+norm_silu_tangent.register_autograd(_norm_third, setup_context=_save)
 spherical_tangent.register_autograd(_spherical_third, setup_context=_save)
 
 
@@ -476,6 +560,21 @@ def _(g: Tensor, A: Tensor, w: Tensor, group: Tensor, sizes: Sequence[int]) -> t
 @contract_tangent.register_fake
 def _(vA: Tensor, vw: Tensor, g: Tensor, A: Tensor, w: Tensor, group: Tensor, sizes: Sequence[int]) -> Three:
     return torch.empty_like(g), torch.empty_like(A), torch.empty_like(w)
+
+
+@norm_silu.register_fake
+def _(x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
+    return torch.empty_like(x)
+
+
+@norm_silu_backward.register_fake
+def _(g: Tensor, x: Tensor, scale: Tensor, shift: Tensor) -> Three:
+    return torch.empty_like(x), torch.empty_like(scale), torch.empty_like(shift)
+
+
+@norm_silu_tangent.register_fake
+def _(vx: Tensor, vscale: Tensor, vshift: Tensor, g: Tensor, x: Tensor, scale: Tensor, shift: Tensor) -> Four:
+    return torch.empty_like(x), torch.empty_like(x), torch.empty_like(scale), torch.empty_like(shift)
 
 
 @spherical.register_fake

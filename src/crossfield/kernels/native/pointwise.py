@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from crossfield.kernels.native.emit import Code, Lanes, Value, over_channels, sum_of
 from crossfield.kernels.native.tensor_product import SPLINE, spline, spline_slope
 
@@ -146,7 +148,7 @@ def _logistic(code: Code, x: Value) -> Value:
     return 1.0 / (1.0 + code.exp(x * -1.0))
 
 
-def _over_atoms(code: Code, channels: int, rows: dict[str, int], body) -> None:
+def _over_atoms(code: Code, channels: int, rows: dict[str, int], body: Callable[..., None]) -> None:
     with code.loop(code.argument("begin"), code.argument("end")) as n:
         places = [_row(code, name, n, size * channels) for name, size in rows.items()]
         over_channels(code, channels, lambda lanes: body(*places, lanes))

@@ -124,17 +124,17 @@ def message(
 class PathGradient(NamedTuple):
     """Of one path, one edge and one vector of channels."""
 
-    gh: dict[int, Number]
-    gw: Number
-    gT: dict[tuple[int, int], Number]  # to be summed over channels
+    gh: dict[int, Dual]
+    gw: Dual
+    gT: dict[tuple[int, int], Dual]  # to be summed over channels
 
     @classmethod
     def of(
-        cls, T: Mapping[tuple[int, int], Number], h: Sequence[Number], w: Number, g: Sequence[Number]
+        cls, T: Mapping[tuple[int, int], Dual], h: Sequence[Dual], w: Dual, g: Sequence[Dual]
     ) -> PathGradient:
         """By the sender's features, the weight and the coefficients."""
         x = [w * v for v in h]
-        q: dict[int, Number] = {}
+        q: dict[int, Dual] = {}
         for m1 in range(len(h)):
             terms = [T[k] * g[k[1]] for k in T if k[0] == m1]
             if terms:
@@ -187,7 +187,7 @@ class Chunk(NamedTuple):
 
     code: Code
     first: Value  # its first edge
-    count: Value
+    size: Value
     opening: Value  # whether it is the receiver's first
 
     @property
@@ -199,10 +199,10 @@ class Chunk(NamedTuple):
     def each(self) -> Iterator[tuple[Value, Value, Value]]:
         """Edge by edge: its number, and its place (block, lane) in the scratch."""
         L = self.code.lanes
-        blocks = (self.count + (L - 1)).shifted(L)
+        blocks = (self.size + (L - 1)).shifted(L)
         with (
             self.code.loop(0, blocks) as block,
-            self.code.loop(0, self.code.lesser(self.count - block * L, self.code.whole(L))) as j,
+            self.code.loop(0, self.code.lesser(self.size - block * L, self.code.whole(L))) as j,
         ):
             yield self.first + block * L + j, block, j
 
@@ -412,7 +412,7 @@ def reverse(
                 if rows > 1:
                     into.set(n, code.total(slope.get()))
             for block_number in range(chunk.blocks):
-                left = chunk.count - block_number * code.lanes
+                left = chunk.size - block_number * code.lanes
                 with code.when(code.less(code.whole(0), left)):
                     mask, at = code.first_lanes(left), chunk.first + block_number * code.lanes
                     edges = Lanes(code, at, mask)
