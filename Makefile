@@ -23,7 +23,8 @@ PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 OLDER := 0.3.3 0.3.8 0.3.14
 
 WORKERS ?= 2
-BENCHMARKS ?= benchmarks/train_step.py benchmarks/load_time.py
+# All cases instead of a handful, which takes an hour or two: make bench BENCHMARKS="'benchmarks/speed.py --write'"
+BENCHMARKS ?= 'benchmarks/speed.py --quick' benchmarks/load_time.py
 
 # Idle OpenMP threads that spin take the processor from the ones that work.
 export OMP_WAIT_POLICY := PASSIVE

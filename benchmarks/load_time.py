@@ -18,7 +18,9 @@ import tempfile
 from datetime import date
 from pathlib import Path
 
-from train_step import HERE, headline, processor_name
+from crossfield.bench.machine import processor, processor_slug, versions
+
+HERE = Path(__file__).parent
 
 MAKE = """
 import sys, torch
@@ -67,6 +69,15 @@ def run(interpreter: str, code: str, *arguments: str) -> list[float]:
     return [float(number) for number in (done.stdout.strip().splitlines() or [""])[-1].split()]
 
 
+def headline() -> str:
+    """Machine and versions."""
+    ours = versions("crossfield", "torch")
+    return (
+        f"{processor()}, 1 thread; crossfield {ours['crossfield']}, mace-torch 0.3.16, "
+        f"torch {ours['torch']}, Python {ours['python']}"
+    )
+
+
 def main() -> None:
     """Measure, show, and write."""
     parser = argparse.ArgumentParser(description="Loading a model of the published MH-1 size.")
@@ -93,7 +104,7 @@ def main() -> None:
     text = "\n".join(
         (
             "# Loading a model of the published MH-1 size, float64",
-            f"\n{headline(1)}\n",
+            f"\n{headline()}\n",
             "| | file, MiB | import, s | load, s | both, s |",
             "| --- | --- | --- | --- | --- |",
             *rows,
@@ -102,7 +113,7 @@ def main() -> None:
     )
     print(text)
     if options.write:
-        path = HERE / "results" / f"{date.today().isoformat()}-loading-{processor_name()}.md"
+        path = HERE / "results" / f"{date.today().isoformat()}-loading-{processor_slug()}.md"
         path.write_text(text + "\n")
         print(f"written to {path}")
 

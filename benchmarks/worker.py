@@ -5,76 +5,127 @@ from __future__ import annotations
 import gc
 import json
 import os
-import resource
 import sys
 import time
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 import torch
+from ase import Atoms
+from ase.calculators.calculator import Calculator
 
-from cases import structure
+from crossfield.bench.memory import MemoryMeter
+from crossfield.bench.structures import primer, structure
+from crossfield.bench.timing import Job, times
 
-ANSWER = "answer: "
+ANSWER = "answer: "  # libraries print what they like: the mark tells the answer from it
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
+NO_MEMORY = ("can't allocate memory", "bad_alloc", "Cannot allocate memory", "Unable to allocate")
 
 
-class Job(NamedTuple):
-    """Something to time."""
+class Results(NamedTuple):
+    """What is compared."""
 
-    run: Callable[[], object]
+    energy: float  # eV
+    forces: list[list[float]]  # (N, 3) eV/Å
+    stress: list[list[float]] | None  # (3, 3) eV/Å^3; None: not evaluated
+
+
+class Task(NamedTuple):
+    """A quantity of one structure."""
+
+    job: Job
     edges: int
+    results: Callable[[], Results]  # by the way that is timed
+
+
+class Model(NamedTuple):
+    """A model, made ready for one quantity."""
+
+    task: Callable[[Atoms], Task]
     parameters: int
+    backend: str
 
 
-def serve(prepare: Callable[..., Job]) -> None:
-    """Answer until the input ends.
+def of_calculator(atoms: Atoms, calculator: Calculator) -> Results:
+    """What a calculator of ASE gives."""
+    copy = atoms.copy()
+    copy.calc = calculator
+    stress = copy.get_stress(voigt=False).tolist() if copy.pbc.all() else None
+    return Results(float(copy.get_potential_energy()), copy.get_forces().tolist(), stress)
 
-    `{"prepare": {size, structure, dtype, quantity}}` builds a job, `{"seconds": s}` runs it for about that
-    long, but at least once.
-    """
+
+Load = Callable[[str, torch.dtype, str], Model]  # path of the file, precision, quantity
+Handlers = Mapping[str, Callable[[dict[str, Any]], dict[str, Any]]]
+
+
+class Bench:
+    """Answers `prepare` and `time`; models stay as long as requests are about the same one."""
+
+    def __init__(self, load: Load) -> None:
+        self._load = load
+        self._key: tuple[str, ...] = ()
+        self._model: Model | None = None
+        self._task: Task | None = None
+        self._meter: MemoryMeter | None = None
+
+    def prepare(self, request: dict[str, Any]) -> dict[str, Any]:
+        """`{path, dtype, quantity, structure}`: builds a task and evaluates it once."""
+        key = (request["path"], request["dtype"], request["quantity"])
+        self._task = None
+        if key != self._key:
+            self._key, self._model = (), None
+            gc.collect()
+            self._model, self._key = self._load(key[0], DTYPES[key[1]], key[2]), key
+        assert self._model is not None
+        atoms = structure(request["structure"])
+        # what is compiled, loaded and tabulated on the way is no memory of the structure
+        times(self._model.task(primer(atoms)).job, 0.0, at_least=2)
+        task = self._model.task(atoms)
+        self._meter = MemoryMeter()
+        start = time.perf_counter()
+        results = task.results()
+        first = time.perf_counter() - start
+        self._task = task
+        return {
+            "atoms": len(atoms),
+            "edges": task.edges,
+            "parameters": self._model.parameters,
+            "backend": self._model.backend,
+            "first": first,
+            **results._asdict(),
+        }
+
+    def time(self, request: dict[str, Any]) -> dict[str, Any]:
+        """`{seconds}`: calls for about that long, but at least once."""
+        assert self._task is not None
+        assert self._meter is not None
+        found = times(self._task.job, request["seconds"])
+        return {"times": found, **self._meter.usage()._asdict()}
+
+
+def serve(load: Load, others: Handlers) -> None:
+    """Answer until the input ends; `{"what": name, ...}` is a request."""
     torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
-    job: Job | None = None
+    _limit_memory()
+    bench = Bench(load)
+    handlers = {"prepare": bench.prepare, "time": bench.time, **others}
     for line in sys.stdin:
         request = json.loads(line)
-        if "prepare" in request:
-            job = None
-            gc.collect()
-            _forget_peak()
-            torch.manual_seed(0)
-            wanted = request["prepare"]
-            atoms = structure(wanted["structure"])
-            job = prepare(wanted["size"], atoms, DTYPES[wanted["dtype"]], wanted["quantity"])
-            answer: dict[str, Any] = {"edges": job.edges, "parameters": job.parameters, "atoms": len(atoms)}
-        else:
-            assert job is not None
-            answer = {"times": _times(job.run, request["seconds"]), "peak": _peak()}
-        # libraries print what they like: the mark tells the answer from it
+        try:
+            answer = handlers[request["what"]](request)
+        except (RuntimeError, MemoryError) as error:
+            if not (isinstance(error, MemoryError) or any(text in str(error) for text in NO_MEMORY)):
+                raise
+            answer = {"out_of_memory": True}
         print(f"\n{ANSWER}{json.dumps(answer)}", flush=True)
 
 
-def _times(run: Callable[[], object], seconds: float) -> list[float]:
-    times: list[float] = []
-    while sum(times) < seconds:
-        start = time.perf_counter()
-        run()
-        times.append(time.perf_counter() - start)
-    return times
+def _limit_memory() -> None:
+    """An error in this process, before the system kills what it likes."""
+    with suppress(ImportError, KeyError, ValueError, OSError):
+        import resource
 
-
-def _forget_peak() -> None:
-    """Let the peak of memory begin anew, where the system can."""
-    clear = Path("/proc/self/clear_refs")
-    if clear.exists():
-        clear.write_text("5")
-
-
-def _peak() -> float:
-    """Largest resident memory of this process so far, MiB."""
-    status = Path("/proc/self/status")
-    if status.exists():
-        line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
-        return int(line.split()[1]) / 1024
-    kilo = 1 if sys.platform != "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024 / kilo
+        limit = int(float(os.environ["MAX_MEMORY_GIB"]) * 2**30)
+        resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))

@@ -12,7 +12,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 import typer
 
 from crossfield import __version__
-from crossfield.cli import convert, demo, evaluate, info, models, predict, train
+from crossfield.cli import bench, convert, demo, evaluate, info, models, predict, train
 from crossfield.errors import InputError
 
 BAD_INPUT = 2
@@ -29,7 +29,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Start with [bold]crossfield demo[/bold]: four theories, one model, six minutes.",
 )
-for command in (train, evaluate, predict, info, models, convert, demo):
+for command in (train, evaluate, predict, info, models, convert, bench, demo):
     command.register(app)
 
 

@@ -28,6 +28,7 @@ from torch import Tensor, nn
 
 from crossfield.algebra import Path
 from crossfield.graph import Graph
+from crossfield.kernels.backend import use
 from crossfield.model import Model
 from crossfield.model.element_interaction import (
     Messages,
@@ -95,6 +96,7 @@ class Frozen:
     def __init__(self, model: Model, head: int, elements: Sequence[int]) -> None:
         self.config = model.config
         self.model = copy.deepcopy(model).double().cpu().requires_grad_(False)
+        use(self.model, "reference")  # which has forward derivatives
         self.head = head
         self.elements = torch.tensor(elements, dtype=torch.int64)
         self.scale = float(model.scale[head])
