@@ -273,7 +273,7 @@ def test_blocks(case: ModelCase, read: Read, agree: Agree) -> None:
     d = torch.linalg.vector_norm(r, dim=1)
 
     if model.inputs is not None:
-        inputs = model.inputs(model._inputs_of(graph))[graph.structure]
+        inputs = model.inputs(model.inputs_of(graph))[graph.structure]
         agree("embedding of charge and spin", inputs, passed["joint_embedding/0"])
         h = model.embedding.table()[z] + inputs
         agree("embedding, all", h, passed["interactions.0/features"])

@@ -1,0 +1,157 @@
+"""How fast a potential is: energy, forces and stress of a structure, and a step of molecular dynamics."""
+
+from __future__ import annotations
+
+import statistics
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from ase import Atoms
+
+from crossfield.bench.memory import MemoryMeter, Usage
+from crossfield.bench.timing import TIMESTEP, Job, molecular_dynamics, times
+from crossfield.graph import Graph
+from crossfield.inference import Potential
+from crossfield.model import Model, ModelConfig
+from crossfield.simulate import Calculator
+from crossfield.theory import Head, Theory
+from crossfield.zoo import checkpoint, load
+
+PUBLISHED = ModelConfig(
+    elements=(*range(1, 84), *range(89, 95)), cutoff=6.0, channels=512, edge_channels=128
+)  # MACE-MH-1; what is not named here is as published by default
+WARM_UP = 3  # calls before the first that counts
+LONG = 4.0  # s; no more of them after this, and then one that counts is enough
+AT_LEAST = 3  # that count
+DAY = 86400.0  # s
+
+
+@dataclass(frozen=True)
+class Speed:
+    """What one structure takes.
+
+    Attributes:
+        structure: name of the structure.
+        atoms, edges: their numbers.
+        evaluation: median time of energy, forces and, with three periodic axes, stress, on neighbours that
+            are known already, s.
+        step: median time of a step of molecular dynamics in ASE, neighbours included, s.
+        memory: of the process; on a GPU, that of PyTorch there.
+    """
+
+    structure: str
+    atoms: int
+    edges: int
+    evaluation: float
+    step: float
+    memory: Usage
+
+    @property
+    def edges_per_atom(self) -> float:
+        return self.edges / self.atoms
+
+    @property
+    def per_atom(self) -> float:
+        """Time of the evaluation per atom, s."""
+        return self.evaluation / self.atoms
+
+    @property
+    def nanoseconds_per_day(self) -> float:
+        """Simulated in a day, with steps of 1 fs, ns."""
+        return DAY / self.step * TIMESTEP * 1e-6
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON; times in s, memory in MiB."""
+        return {
+            "structure": self.structure,
+            "atoms": self.atoms,
+            "edges_per_atom": self.edges_per_atom,
+            "evaluation_s": self.evaluation,
+            "evaluation_per_atom_s": self.per_atom,
+            "step_s": self.step,
+            "steps_per_second": 1.0 / self.step,
+            "ns_per_day": self.nanoseconds_per_day,
+            "peak_memory_MiB": self.memory.peak,
+            "memory_increase_MiB": self.memory.increase,
+        }
+
+
+def measure_speed(potential: Potential, name: str, atoms: Atoms, *, seconds: float = 2.0) -> Speed:
+    """Time the default head of a potential on one structure.
+
+    Args:
+        potential: the potential.
+        name: what the structure is called.
+        atoms: the structure, as `Potential.predict` reads it.
+        seconds: how long the evaluation and the step are timed each; at least one call, after some that do
+            not count.
+
+    Raises:
+        InputError: as `Potential.predict`.
+    """
+    graph = potential.graph(atoms).to(potential.model.device)
+    meter = DeviceMemoryMeter() if potential.model.device.type == "cuda" else MemoryMeter()
+    evaluation = evaluation_job(potential, graph)
+    step = molecular_dynamics(atoms, Calculator(potential))
+    return Speed(
+        structure=name,
+        atoms=graph.num_atoms,
+        edges=graph.num_edges,
+        evaluation=_median(evaluation, seconds),
+        step=_median(step, seconds),
+        memory=meter.usage(),
+    )
+
+
+def evaluation_job(potential: Potential, graph: Graph) -> Job:
+    """Energy, forces and, with three periodic axes, stress of one prepared graph."""
+    stress = bool(graph.periodic.all())
+
+    def run() -> None:
+        potential.evaluate(graph, stress=stress)
+        if graph.Z.is_cuda:
+            torch.cuda.synchronize(graph.Z.device)
+
+    return Job(run)
+
+
+def random_potential(**options: Any) -> Potential:
+    """A potential of the size of MACE-MH-1 with random weights, which costs what that one does.
+
+    Args:
+        options: device, dtype and backend as in `crossfield.load`.
+
+    Raises:
+        InputError: as `crossfield.load`.
+    """
+    head = Head(name="random", theory=Theory(name="none"), E0=dict.fromkeys(PUBLISHED.elements, 0.0))
+    with tempfile.TemporaryDirectory() as folder, torch.random.fork_rng(devices=()):
+        torch.manual_seed(0)
+        path = Path(folder) / "random.safetensors"
+        checkpoint.save(path, Model(PUBLISHED, [head]), {})
+        return load(path, **options)
+
+
+class DeviceMemoryMeter:
+    """As `MemoryMeter`, for what PyTorch takes on a GPU."""
+
+    def __init__(self) -> None:
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats()
+        self._before = torch.cuda.memory_allocated()
+
+    def usage(self) -> Usage:
+        peak = torch.cuda.max_memory_allocated()
+        return Usage(peak / 2**20, (peak - self._before) / 2**20)
+
+
+def _median(job: Job, seconds: float) -> float:
+    warm = 0.0
+    for _ in range(WARM_UP):
+        warm += sum(times(job, 0.0))
+        if warm > LONG:
+            return statistics.median(times(job, seconds))
+    return statistics.median(times(job, seconds, at_least=AT_LEAST))
