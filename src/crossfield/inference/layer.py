@@ -11,13 +11,14 @@ import torch
 from torch import Tensor
 
 from crossfield.inference.freeze import FrozenLayer, Kinds, Matrices
-from crossfield.inference.matrices import Columns, Matrix, Rows, filled
+from crossfield.inference.matrices import Columns, Matrix, Products, Rows, filled
 from crossfield.kernels.native import build, contraction, gemm, pointwise
 from crossfield.kernels.native import tensor_product as product
 from crossfield.kernels.native.build import Function, Source
 from crossfield.kernels.native.emit import Precision
 from crossfield.model.activation import SIGMOID_SCALE, SILU_SCALE
 
+LARGEST_BLOCK = 64  # atoms
 PRECISIONS: dict[torch.dtype, Precision] = {torch.float32: "float32", torch.float64: "float64"}
 
 
@@ -141,6 +142,7 @@ class Layer:
         self.product = product.Product(frozen.paths, Ce)
         self.contraction = contraction.Contraction(self.l_max, self.L_out, frozen.correlation, C)
         self._rows(C, Ce)
+        self.products = self._products()
         self.kernels: Kernels  # given by the plan, which compiles all layers at once
 
     def _matrices(self, channels: int) -> None:
@@ -190,6 +192,35 @@ class Layer:
         self.carry_size, self.carry_rows = _by_l([m.outputs for m in self.carry])
         before = max(self.carry_on, self.carry_up, key=len)  # behind the last layer there are only scalars
         self.carry_in_size, self.carry_in_rows = _by_l([m.inputs for m in before])
+
+    def _products(self) -> dict[str, Products]:
+        """All products of matrices, forward and back."""
+        mixed = self.gate_rows if self.gated else self.feature_rows
+        first = not self.index  # whose atoms begin with constants of their kinds, where others have products
+        through: dict[str, tuple[list[Matrix], list[Rows], list[Rows]]] = {
+            "res": (self.res, self.u_in_rows, self.gate_rows),
+            "mix": (self.mix, self.message_rows, mixed),
+            "second": (self.second, self.feature_rows, self.feature_rows),
+            "carry_up": (self.carry_up, self.carry_in_rows, self.u_rows),
+            "carry_on": (self.carry_on, self.carry_in_rows, self.carry_rows),
+            "up": (self.up, self.product_rows, self.u_rows),
+            "carry": (self.carry, self.product_rows, self.carry_rows),
+        }
+        add = {
+            "mix": (1 if first else len(self.res)) if self.gated else 0,
+            "up": 1 if first else len(self.carry_up),
+            "carry": 1 if first else len(self.carry_on),
+            "carry back": len(self.up),
+            "carry_up back": len(self.carry_on),
+            "res back": len(self.res),
+        }
+        found = {}
+        for name, (matrices, x, y) in through.items():
+            back = f"{name} back"
+            products = partial(Products, matrices, lanes=self.lanes, atoms=LARGEST_BLOCK)
+            found[name] = products(x, y, add=add.get(name, 0))
+            found[back] = products(y, x, add=add.get(back, 0), back=True)
+        return found
 
     def sources(self) -> list[Source]:
         """The code of `Kernels`, in their order."""
@@ -265,33 +296,31 @@ class Layer:
         """What enters the product, from messages."""
         A = b.array("A", self.index, self.feature_size)
         if not self.gated:
-            self._multiply_all(b, self.mix, m, self.message_rows, A, self.feature_rows)
+            self._multiply(b, "mix", m, A)
             return A
         x, y = b.array("x", self.index, self.gate_size), b.array("y", self.index, self.feature_size)
         if self.index:
             u = b.array("u", self.index, self.u_in_size)
-            self._multiply_all(b, self.res, u, self.u_in_rows, x, self.gate_rows)
+            self._multiply(b, "res", u, x)
         else:
             self._gather(b, b.state.kinds.res, x, self.gate_size)
-        self._multiply_all(b, self.mix, m, self.message_rows, x, self.gate_rows, add=len(self.res) or 1)
+        self._multiply(b, "mix", m, x)
         self.kernels.gate(0, b.size, x, y)
-        self._multiply_all(b, self.second, y, self.feature_rows, A, self.feature_rows)
+        self._multiply(b, "second", y, A)
         return A
 
     def _hand_on(self, b: Block, B: int) -> None:
         u, carry = self._next(b, "u", self.u_size), self._next(b, "carry", self.carry_size)
         if self.index:
             before = b.array("carry", self.index, self.carry_in_size)
-            self._multiply_all(b, self.carry_up, before, self.carry_in_rows, u, self.u_rows)
-            self._multiply_all(b, self.carry_on, before, self.carry_in_rows, carry, self.carry_rows)
-            add_u, add_carry = len(self.carry_up), len(self.carry_on)
+            self._multiply(b, "carry_up", before, u)
+            self._multiply(b, "carry_on", before, carry)
         else:
             if self.up:
                 self._gather(b, b.state.kinds.u_next, u, self.u_size)
             self._gather(b, b.state.kinds.carry, carry, self.carry_size)
-            add_u = add_carry = 1
-        self._multiply_all(b, self.up, B, self.product_rows, u, self.u_rows, add=add_u)
-        self._multiply_all(b, self.carry, B, self.product_rows, carry, self.carry_rows, add=add_carry)
+        self._multiply(b, "up", B, u)
+        self._multiply(b, "carry", B, carry)
 
     def reverse(self, b: Block, table: Table) -> None:
         """From the gradients by what is handed on to those by harmonics, lengths and what travels."""
@@ -302,14 +331,12 @@ class Layer:
             gu = s.arrays["gu", self.index + 1].data_ptr() + b.begin * self.u_size * self.dtype.itemsize
         gB, gA = b.array("gB", self.index, self.product_size), b.array("gA", self.index, self.feature_size)
         # what is handed on of every l comes from the products of that l
-        self._back_all(b, self.up, gu, self.u_rows, gB, self.product_rows)
-        self._back_all(b, self.carry, gcarry, self.carry_rows, gB, self.product_rows, add=len(self.up))
+        self._multiply(b, "up back", gu, gB)
+        self._multiply(b, "carry back", gcarry, gB)
         if self.index:
             before = b.array("gcarry", self.index, self.carry_in_size)
-            self._back_all(b, self.carry_on, gcarry, self.carry_rows, before, self.carry_in_rows)
-            self._back_all(
-                b, self.carry_up, gu, self.u_rows, before, self.carry_in_rows, add=len(self.carry_on)
-            )
+            self._multiply(b, "carry_on back", gcarry, before)
+            self._multiply(b, "carry_up back", gu, before)
         A = b.array("A", self.index, self.feature_size)
         k.contract_reverse(0, b.size, A, self._group(b), self.weights.data_ptr(), gB, gA)
         self._reverse_messages(b, table, self._reverse_many_body(b, gA))
@@ -317,15 +344,15 @@ class Layer:
     def _reverse_many_body(self, b: Block, gA: int) -> int:
         gm = b.array("gm", self.index, self.message_size)
         if not self.gated:
-            self._back_all(b, self.mix, gA, self.feature_rows, gm, self.message_rows)
+            self._multiply(b, "mix back", gA, gm)
             return gm
         gx, gy = b.array("gx", self.index, self.gate_size), b.array("gy", self.index, self.feature_size)
-        self._back_all(b, self.second, gA, self.feature_rows, gy, self.feature_rows)
+        self._multiply(b, "second back", gA, gy)
         self.kernels.gate_reverse(0, b.size, b.array("x", self.index, self.gate_size), gy, gx)
-        self._back_all(b, self.mix, gx, self.gate_rows, gm, self.message_rows)
+        self._multiply(b, "mix back", gx, gm)
         if self.index:
             gu = b.array("gu", self.index, self.u_in_size)
-            self._back_all(b, self.res, gx, self.gate_rows, gu, self.u_in_rows, add=len(self.res))
+            self._multiply(b, "res back", gx, gu)
         return gm
 
     def _reverse_messages(self, b: Block, table: Table, gm: int) -> None:
@@ -366,58 +393,8 @@ class Layer:
             shift = at * parts.itemsize
             self.kernels.add(size, part.data_ptr() + shift, parts.data_ptr() + shift)
 
-    def _multiply_all(
-        self,
-        b: Block,
-        matrices: list[Matrix],
-        x: int,
-        x_rows: list[Rows],
-        y: int,
-        y_rows: list[Rows],
-        add: int = 0,
-    ) -> None:
-        """Matrices of every l; the first `add` of them add to what is there."""
-        for l, matrix in enumerate(matrices):
-            packed, columns = matrix.forward, matrix.outputs
-            self._multiply(b, packed, matrix.inputs, columns, x, x_rows[l], y, y_rows[l], l < add)
-
-    def _back_all(
-        self,
-        b: Block,
-        matrices: list[Matrix],
-        x: int,
-        x_rows: list[Rows],
-        y: int,
-        y_rows: list[Rows],
-        add: int = 0,
-    ) -> None:
-        """Likewise, by the transposed matrices."""
-        for l, matrix in enumerate(matrices):
-            packed, columns = matrix.reverse, matrix.inputs
-            self._multiply(b, packed, matrix.outputs, columns, x, x_rows[l], y, y_rows[l], l < add)
-
-    def _multiply(
-        self,
-        b: Block,
-        packed: list[Tensor],
-        inner: int,
-        columns: int,
-        x: int,
-        xr: Rows,
-        y: int,
-        yr: Rows,
-        add: bool,
-    ) -> None:
-        multiply, vectors = self.kernels.multiply, columns // self.lanes
-        if len(packed) == 1:
-            rows = (xr.all(b.size), yr.all(b.size))
-            places = [r.data_ptr() for r in rows]
-            multiply(len(rows[0]), inner, x, places[0], packed[0].data_ptr(), vectors, y, places[1], add)
-            return
-        for z, atoms in b.groups():
-            rows = (xr.of(atoms), yr.of(atoms))
-            places = [r.data_ptr() for r in rows]
-            multiply(len(rows[0]), inner, x, places[0], packed[z].data_ptr(), vectors, y, places[1], add)
+    def _multiply(self, b: Block, name: str, x: int, y: int) -> None:
+        self.products[name](self.kernels.multiply, x, y, b.size, b.groups)
 
 
 def _by_l(widths: list[int]) -> tuple[int, list[Rows]]:

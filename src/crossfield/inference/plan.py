@@ -20,12 +20,13 @@ from crossfield.graph import Graph
 from crossfield.inference import tables
 from crossfield.inference.freeze import Frozen, Kinds
 from crossfield.inference.last import read_out
-from crossfield.inference.layer import PRECISIONS, Block, Kernels, Layer, Scratch, State, Table
+from crossfield.inference.layer import LARGEST_BLOCK, PRECISIONS, Block, Kernels, Layer, Scratch, State, Table
 from crossfield.inference.matrices import filled
 from crossfield.kernels.native import build, harmonics, pool
 from crossfield.kernels.native.build import Source
 from crossfield.kernels.native.tensor_product import GIVEN, SPLINE
 
+WORTH_A_THREAD = 32_768  # features of atoms; measured at 128 and 512 channels
 BLOCK_BYTES = 1 << 20  # of a block's features, of all l: what a core's second cache holds
 
 
@@ -68,7 +69,7 @@ class Plan:
         for t, layer in enumerate(self.layers):
             layer.kernels = Kernels(*rest[t * n : (t + 1) * n])
         # an atom's features of all l
-        self.block = max(8, min(64, BLOCK_BYTES // (self.layers[0].feature_size * dtype.itemsize)))
+        self.block = max(8, min(LARGEST_BLOCK, BLOCK_BYTES // (self.layers[0].feature_size * dtype.itemsize)))
         self._scratch: list[Scratch] = []
         self._arrays: dict[tuple[str, int], Tensor] = {}
         self._kinds: Kinds | None = None
@@ -146,7 +147,9 @@ class Plan:
         if gradient:
             gY.zero_()
             slope.zero_()
-        parts = max(1, min(pool.threads(), N)) if self.radial is not None else 1
+        # threads cost more than they bring where there is little to do, and torch has its own without tables
+        parts = max(1, min(pool.threads(), N * self.layers[0].feature_size // WORTH_A_THREAD))
+        parts = parts if self.radial is not None else 1
         self._parts = pool.cut(work.numpy(), parts) if N else []
         return State(
             first=first,

@@ -14,7 +14,8 @@ from torch import Tensor
 from crossfield.kernels.native.emit import Code, Value
 
 COLUMNS = 2  # vectors of the result that a tile has
-ARGUMENTS = ("count", "inner", "x", "x_rows", "packed", "vectors", "y", "y_rows", "add")
+ARGUMENTS = ("jobs", "count", "atoms", "x", "y")
+JOB = ("components", "inner", "x_rows", "packed", "vectors", "y_rows", "add")
 
 
 def tile_rows(registers: int) -> list[int]:
@@ -23,58 +24,66 @@ def tile_rows(registers: int) -> list[int]:
 
 
 def gemm(code: Code) -> None:
-    """y[r] = x[r] @ W for `count` rows, or y[r] += x[r] @ W where `add` is 1.
+    """y[r] = x[r] @ W, or y[r] += x[r] @ W, for a number of jobs that share x and y.
 
-    `x_rows` and `y_rows` are places of rows, counted in real numbers. W has `inner` rows and `vectors`
-    vectors of columns, packed by `pack`.
+    `jobs` has the whole numbers of `JOB` for each: there are `atoms * components` rows, whose places, counted
+    in real numbers, are in `x_rows` and `y_rows`; W has `inner` rows and `vectors` vectors of columns, packed
+    by `pack`; and with `add` 1 the product is added to what is there.
     """
-    L, size = code.lanes, code.bytes
-    vectors, inner = code.argument("vectors"), code.argument("inner")
-    pairs = vectors.shifted(COLUMNS)
-    wide = COLUMNS * L
-    with code.loop(0, pairs) as p:
-        _panel(code, code.argument("packed") + p * inner * (wide * size), p * wide, COLUMNS)
-    with code.loop(pairs * COLUMNS, vectors) as v:
-        _panel(code, code.argument("packed") + pairs * inner * (wide * size), v * L, 1)
+    with code.loop(0, code.argument("count")) as number:
+        at = code.argument("jobs") + number * (len(JOB) * 8)
+        _Job(code, {name: code.index(at, k) for k, name in enumerate(JOB)}).write()
 
 
-def _panel(code: Code, panel: Value, column: Value, columns: int) -> None:
-    """All rows of the result, in a few vectors of columns."""
-    count = code.argument("count")
-    start: Value | int = 0
-    for rows in tile_rows(code.machine.registers):
-        end = count - _remainder(code, count, start, rows)
-        with code.loop(start, end, rows) as r:
-            _tile(code, panel, column, columns, r, rows)
-        start = end
+class _Job:
+    """One product."""
 
+    def __init__(self, code: Code, job: dict[str, Value]) -> None:
+        self.code, self.job = code, job
+        self.rows = code.argument("atoms") * job["components"]
 
-def _remainder(code: Code, count: Value, start: Value | int, rows: int) -> Value:
-    return code.instruction("i64", f"srem i64 {(count - start).text}, {rows}")
+    def write(self) -> None:
+        """The product in panels of columns, whose part of W stays in the cache."""
+        code, inner, packed, vectors = self.code, *(self.job[k] for k in ("inner", "packed", "vectors"))
+        pairs = vectors.shifted(COLUMNS)
+        wide = COLUMNS * code.lanes
+        with code.loop(0, pairs) as p:
+            self._panel(packed + p * inner * (wide * code.bytes), p * wide, COLUMNS)
+        with code.loop(pairs * COLUMNS, vectors) as v:
+            self._panel(packed + pairs * inner * (wide * code.bytes), v * code.lanes, 1)
 
+    def _panel(self, panel: Value, column: Value, columns: int) -> None:
+        start: Value | int = 0
+        for rows in tile_rows(self.code.machine.registers):
+            left = self.code.instruction("i64", f"srem i64 {(self.rows - start).text}, {rows}")
+            end = self.rows - left
+            with self.code.loop(start, end, rows) as r:
+                self._tile(panel, column, columns, r, rows)
+            start = end
 
-def _tile(code: Code, panel: Value, column: Value, columns: int, first: Value, rows: int) -> None:
-    L = code.lanes
-    x = [
-        code.argument("x") + code.index(code.argument("x_rows"), first + r) * code.bytes for r in range(rows)
-    ]
-    y = [
-        code.argument("y") + code.index(code.argument("y_rows"), first + r) * code.bytes for r in range(rows)
-    ]
-    sums = [[code.variable(code.number(0.0)) for _ in range(columns)] for _ in range(rows)]
-    with code.loop(0, code.argument("inner")) as k:
-        w = [code.load(panel, k * (columns * L) + c * L) for c in range(columns)]
+    def _tile(self, panel: Value, column: Value, columns: int, first: Value, rows: int) -> None:
+        code, L = self.code, self.code.lanes
+        x, y = (
+            [
+                code.argument(name) + code.index(self.job[f"{name}_rows"], first + r) * code.bytes
+                for r in range(rows)
+            ]
+            for name in ("x", "y")
+        )
+        sums = [[code.variable(code.number(0.0)) for _ in range(columns)] for _ in range(rows)]
+        with code.loop(0, self.job["inner"]) as k:
+            w = [code.load(panel, k * (columns * L) + c * L) for c in range(columns)]
+            for r in range(rows):
+                value = code.spread(code.scalar(x[r], k))
+                for c in range(columns):
+                    sums[r][c].add(value * w[c])
+        with code.when(code.less(code.whole(0), self.job["add"])):
+            for r in range(rows):
+                for c in range(columns):
+                    sums[r][c].add(code.load(y[r], column + c * L))
         for r in range(rows):
-            value = code.spread(code.scalar(x[r], k))
             for c in range(columns):
-                sums[r][c].add(value * w[c])
-    with code.when(code.less(code.whole(0), code.argument("add"))):
-        for r in range(rows):
-            for c in range(columns):
-                sums[r][c].add(code.load(y[r], column + c * L))
-    for r in range(rows):
-        for c in range(columns):
-            code.store(sums[r][c].get(), y[r], column + c * L)
+                code.store(sums[r][c].get(), y[r], column + c * L)
 
 
 def pack(W: Tensor, lanes: int) -> Tensor:
