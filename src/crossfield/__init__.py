@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,10 @@ if TYPE_CHECKING:
     from crossfield.inference.potential import Potential
     from crossfield.simulate.calculator import Calculator
     from crossfield.zoo.load import load
+
+# Before torch starts its threads: those that wait sleep, and do not take the processor from others. Whoever has
+# set it, or imports torch first, decides.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 __all__ = ["Calculator", "Potential", "load"]
 __version__ = version("crossfield")

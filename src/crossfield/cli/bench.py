@@ -5,12 +5,19 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from crossfield.cli.bar import progress
-from crossfield.cli.options import DeviceOption, DtypeOption, HeadOption, ThreadsOption, use_threads
+from crossfield.cli.options import (
+    BackendOption,
+    DeviceOption,
+    DtypeOption,
+    HeadOption,
+    ThreadsOption,
+    use_threads,
+)
 from crossfield.errors import InputError
 
 if TYPE_CHECKING:
@@ -18,7 +25,6 @@ if TYPE_CHECKING:
 
     from crossfield.bench.speed import Speed
     from crossfield.inference.potential import Potential
-    from crossfield.kernels.backend import Choice
 
 GROUP_HELP = "Measure what a model costs."
 SPEED_HELP = """Time of energy, forces and stress, and of a step of molecular dynamics.
@@ -76,9 +82,7 @@ def _register_speed(group: typer.Typer) -> None:
         head: HeadOption = None,
         device: DeviceOption = "auto",
         dtype: DtypeOption = None,
-        backend: Annotated[
-            str, typer.Option("--backend", help="What computes: reference, numba, or auto, the fastest.")
-        ] = "auto",
+        backend: BackendOption = "auto",
         threads: ThreadsOption = None,
         seconds: Annotated[
             float, typer.Option("--seconds", min=0.0, max=3600.0, help="Length of each measurement.")
@@ -92,13 +96,12 @@ def _register_speed(group: typer.Typer) -> None:
         from crossfield.zoo import load
 
         use_threads(threads)
-        chosen = cast("Choice", backend)  # `load` checks it
         if model is None:
             if head is not None:
                 raise InputError("--head goes with MODEL: random weights have one head only")
-            potential = random_potential(device=device, dtype=dtype, backend=chosen)
+            potential = random_potential(device=device, dtype=dtype, backend=backend)
         else:
-            potential = load(model, head=head, device=device, dtype=dtype, backend=chosen)
+            potential = load(model, head=head, device=device, dtype=dtype, backend=backend)
         potential.theory_head()  # refuses where one must be named
         if structure is None:
             structures, skipped = _built_in(potential, large)

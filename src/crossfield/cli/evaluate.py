@@ -11,6 +11,7 @@ import typer
 from crossfield.cli.bar import progress
 from crossfield.cli.inputs import check_frames, parse_keys, show_rejected
 from crossfield.cli.options import (
+    BackendOption,
     BatchOption,
     DeviceOption,
     DtypeOption,
@@ -66,6 +67,7 @@ def register(app: typer.Typer) -> None:
         batch_size: BatchOption = None,
         device: DeviceOption = "auto",
         dtype: DtypeOption = None,
+        backend: BackendOption = "auto",
         threads: ThreadsOption = None,
     ) -> None:
         from rich.console import Console
@@ -80,7 +82,7 @@ def register(app: typer.Typer) -> None:
             check_output(output, [Path(model), *files])
         keys = parse_keys(key or [])
         use_threads(threads)
-        potential = load(model, head=head, device=device, dtype=dtype)
+        potential = load(model, head=head, device=device, dtype=dtype, backend=backend)
         chosen = potential.theory_head()
         source = Source(
             files=tuple(files), keys=keys, bad_frames="list" if skip_bad else "stop", check_units=unit_check

@@ -65,6 +65,7 @@ def show(path: Path, name: str) -> None:
         + (f", reads {' and '.join(config.inputs)}" if config.inputs else "")
     )
     console.print(f"elements: {_symbols(config.elements)}")
+    console.print(f"back end: {back_end()}")
     provenance = metadata.get("provenance", {})
     for head in model.heads:
         default = " (default)" if head.name == model.default_head else ""
@@ -82,6 +83,18 @@ def show(path: Path, name: str) -> None:
             console.print(f"{key}: {value:.4g}" if isinstance(value, float) else f"{key}: {value}")
     versions = ", ".join(f"{name} {number}" for name, number in metadata.get("versions", {}).items())
     console.print(f"written {metadata.get('written', 'at an unknown time')} with {versions}")
+
+
+def back_end() -> str:
+    """What computes where nothing else is asked for, on this machine."""
+    import torch
+
+    from crossfield.kernels.backend import DESCRIPTIONS, choose
+
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    backend = choose("auto", device)
+    threads = f", {torch.get_num_threads()} threads" if device.type == "cpu" else ""
+    return f"{backend} ({DESCRIPTIONS[backend]}) on {device}{threads}"
 
 
 def _head_lines(head: Head, provenance: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from typing import Annotated, NoReturn
-
-# before torch starts its threads: waiting threads sleep, so that a busy core does not stall the others
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import typer
 

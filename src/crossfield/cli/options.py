@@ -43,6 +43,9 @@ DtypeOption = Annotated[
     str | None,
     typer.Option("--dtype", help="float32 or float64; as stored if left out.", show_default=False),
 ]
+BackendOption = Annotated[
+    str, typer.Option("--backend", help="What computes: reference, numba, or auto, the fastest.")
+]
 ThreadsOption = Annotated[
     int | None,
     typer.Option(

@@ -11,6 +11,7 @@ import typer
 from crossfield.cli.bar import progress
 from crossfield.cli.inputs import check_frames, parse_keys, show_rejected
 from crossfield.cli.options import (
+    BackendOption,
     BatchOption,
     DeviceOption,
     DtypeOption,
@@ -63,6 +64,7 @@ def register(app: typer.Typer) -> None:
         batch_size: BatchOption = None,
         device: DeviceOption = "auto",
         dtype: DtypeOption = None,
+        backend: BackendOption = "auto",
         threads: ThreadsOption = None,
     ) -> None:
         from rich.console import Console
@@ -76,7 +78,7 @@ def register(app: typer.Typer) -> None:
             check_output(target, [Path(model), *files])
         keys = parse_keys(key or [])
         use_threads(threads)
-        potential = load(model, head=head, device=device, dtype=dtype)
+        potential = load(model, head=head, device=device, dtype=dtype, backend=backend)
         chosen = potential.theory_head()
         console = Console(soft_wrap=True, highlight=False, markup=False)
         frames: dict[Path, list[Frame]] = {target: [] for target in targets}

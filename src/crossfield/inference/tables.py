@@ -17,7 +17,6 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.linalg import solve_banded
 from torch import Tensor
 
 from crossfield.errors import InputError
@@ -171,6 +170,8 @@ def _spline(values: Array, slopes: Array, step: float) -> Spline:
     band[1, 2:], band[2, 1:-1], band[3, :-2] = 1 / 6, 4 / 6, 1 / 6
     band[2, 0], band[0, 2], band[1, 1] = -0.5 / step, 0.5 / step, 0.0
     band[2, -1], band[4, -3], band[3, -2] = 0.5 / step, -0.5 / step, 0.0
+    from scipy.linalg import solve_banded  # takes a while to import
+
     c = solve_banded((2, 2), band, right)
     middle = (c[:-3] + 23 * c[1:-2] + 23 * c[2:-1] + c[3:]) / 48
     slope = (-c[:-3] - 5 * c[1:-2] + 5 * c[2:-1] + c[3:]) / (8 * step)

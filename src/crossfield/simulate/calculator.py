@@ -14,7 +14,6 @@ from ase.stress import full_3x3_to_voigt_6_stress
 from crossfield.graph import SkinList
 from crossfield.inference.potential import Potential
 from crossfield.inference.prepared import ACCURACY
-from crossfield.kernels.backend import Choice
 from crossfield.zoo import load
 
 
@@ -57,7 +56,7 @@ class Calculator(AseCalculator):  # type: ignore[misc]  # ASE has no types
         *,
         dtype: str | None = None,
         device: str = "auto",
-        backend: Choice = "auto",
+        backend: str = "auto",
         table_accuracy: float | None = ACCURACY,
         skin: float = 0.5,
     ) -> None:
@@ -69,6 +68,13 @@ class Calculator(AseCalculator):  # type: ignore[misc]  # ASE has no types
         self.potential = potential
         self.head = potential.theory_head(head).name
         self.neighbours = SkinList(potential.cutoff, skin)
+
+    def __repr__(self) -> str:
+        p = self.potential
+        return (
+            f"Calculator(head={self.head!r}, backend={p.backend!r}, dtype={str(p.model.dtype)[6:]}, "
+            f"device='{p.model.device}', skin={self.neighbours.skin:g})"
+        )
 
     def check_state(self, atoms: Atoms, tol: float = 1e-15) -> list[str]:
         """What has changed since the last evaluation, total charge and spin included."""

@@ -235,6 +235,8 @@ class TrainingConfig(Section):
         seed: of initial weights and of sampling.
         threads: of the processor; null: as PyTorch chooses. The result depends on it in the last bits.
         device: "auto" takes a GPU where there is one.
+        backend: what computes: "reference" is plain torch, "numba" kernels compiled for the CPU, "auto" the
+            fastest that runs on the device.
         precision: "32-true" or "64-true".
         checkpoint_minutes: time between restart files inside an epoch.
         checkpoint_steps: also write one every so many steps; null: by time only.
@@ -255,6 +257,7 @@ class TrainingConfig(Section):
     seed: int = Field(0, ge=0)
     threads: Count | None = None
     device: Literal["auto", "cpu", "cuda"] = "auto"
+    backend: Literal["auto", "reference", "numba"] = "auto"
     precision: Literal["32-true", "64-true"] = "32-true"
     checkpoint_minutes: Positive = 2.0
     checkpoint_steps: Count | None = None

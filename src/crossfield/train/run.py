@@ -15,6 +15,7 @@ from torch.utils import deterministic
 
 from crossfield.data.batch import GraphDataset
 from crossfield.errors import InputError
+from crossfield.kernels.backend import choose, use
 from crossfield.model.model import Model
 from crossfield.train.config import Config, TrainingConfig
 from crossfield.train.folder import RunFolder, to_json, write_text
@@ -170,6 +171,7 @@ def _finish(trainer: Trainer, stopped: Stopped, console: Console) -> TrainingRes
     state, setup, folder = trainer.state, trainer.setup, trainer.folder
     path = folder.best if folder.best.exists() else folder.last
     model = checkpoint.load(path, device=str(trainer.fabric.device))
+    use(model, choose(trainer.config.training.backend, trainer.fabric.device))
     metrics: dict[str, Metrics] = {}
     baseline: dict[str, HeadErrors] = {}
     if stopped != "interrupted":

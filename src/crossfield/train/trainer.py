@@ -11,6 +11,7 @@ from lightning_fabric import Fabric
 
 from crossfield.data.frame import Frame
 from crossfield.errors import InputError
+from crossfield.kernels.backend import choose, use
 from crossfield.model.derivatives import evaluate
 from crossfield.train.config import Config
 from crossfield.train.folder import RunFolder
@@ -42,6 +43,7 @@ class Trainer:
         self.config, self.setup, self.folder, self.fabric = config, setup, folder, fabric
         self.model = setup.model
         fabric.to_device(self.model)
+        use(self.model, choose(c.backend, fabric.device))
         self.parameters = trained(self.model)
         self.optimiser = build_optimiser(self.parameters, c)
         self.average = Average(self.parameters, c.ema)

@@ -9,7 +9,7 @@ import torch
 from crossfield.errors import InputError
 from crossfield.inference.potential import Potential
 from crossfield.inference.prepared import ACCURACY
-from crossfield.kernels.backend import Choice, choose
+from crossfield.kernels.backend import choose
 from crossfield.zoo import checkpoint
 from crossfield.zoo.fetch import local_model
 
@@ -22,7 +22,7 @@ def load(
     head: str | None = None,
     device: str = "auto",
     dtype: str | torch.dtype | None = None,
-    backend: Choice = "auto",
+    backend: str = "auto",
     table_accuracy: float | None = ACCURACY,
     accept_licence: bool = False,
 ) -> Potential:

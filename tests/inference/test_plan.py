@@ -1,0 +1,204 @@
+"""Prepared models: what they give does not depend on how they were prepared."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+import pytest
+import torch
+from ase import Atoms
+from ase.build import bulk, molecule
+
+from crossfield.errors import InputError
+from crossfield.graph import collate
+from crossfield.inference import Potential, tables
+from crossfield.model import evaluate
+from tests.structures import small_model, structures
+
+CONFIGURATIONS = {
+    "nonlinear": {},
+    "residual": {"interaction": "residual", "average_neighbours": 9.0, "product_per_element": True},
+    "three layers": {"layers": 3},
+}
+
+
+def exact_of(model, atoms: Atoms, head: str):
+    return Potential(model, head, backend="reference").predict(atoms)[0]
+
+
+@pytest.mark.parametrize("configuration", CONFIGURATIONS.values(), ids=CONFIGURATIONS.keys())
+@pytest.mark.parametrize("threads", [1, 3])
+def test_equal_to_the_reference(configuration, threads):
+    potential = Potential(small_model(**configuration), "head0", backend="numba", table_accuracy=None)
+    other = Potential(small_model(**configuration), "head0", backend="reference")
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        for atoms in structures().values():
+            ours = potential.predict(atoms, edge_forces=True, atomic_stress=True)[0]
+            exact = other.predict(atoms, edge_forces=True, atomic_stress=True)[0]
+            assert ours.energy == pytest.approx(exact.energy, rel=1e-12)
+            np.testing.assert_allclose(ours.forces, exact.forces, rtol=0, atol=1e-11)
+            np.testing.assert_allclose(ours.edges.force, exact.edges.force, rtol=0, atol=1e-11)
+            if exact.stress is not None:
+                np.testing.assert_allclose(ours.stress, exact.stress, rtol=0, atol=1e-11)
+                np.testing.assert_allclose(ours.atomic_stress, exact.atomic_stress, rtol=0, atol=1e-11)
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_larger_than_a_block():
+    """Several blocks and several threads, with atoms that have no neighbours among them."""
+    model = small_model()
+    atoms = bulk("Cu", cubic=True) * 4
+    atoms += Atoms("H3", [[100, 0, 0], [120, 0, 0], [140, 0, 0]])
+    atoms.pbc = False
+    atoms.rattle(0.05, seed=2)
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        ours = Potential(model, "head0", table_accuracy=None).predict(atoms)[0]
+    finally:
+        torch.set_num_threads(before)
+    exact = exact_of(small_model(), atoms, "head0")
+    assert ours.energy == pytest.approx(exact.energy, rel=1e-12)
+    np.testing.assert_allclose(ours.forces, exact.forces, rtol=0, atol=1e-10)
+
+
+def test_what_came_before_does_not_matter():
+    """To the last bit: new elements and shorter distances lead to more tables, not to others."""
+    water, ammonia = molecule("H2O"), molecule("NH3")
+    fresh = Potential(small_model(), "head0").predict(water)[0]
+    used = Potential(small_model(), "head0")
+    used.predict(ammonia)
+    used.predict(structures()["slab"])
+    again = used.predict(water)[0]
+    assert again.energy == pytest.approx(fresh.energy, rel=1e-14)
+    np.testing.assert_allclose(again.forces, fresh.forces, rtol=0, atol=1e-13)
+
+
+@pytest.mark.parametrize("distance", [0.6, 0.3, 0.1, 0.02, 0.005])
+def test_short_distances_are_not_extrapolated(distance):
+    model = small_model(pair="none")
+    atoms = Atoms("HO", [[0, 0, 0], [0.3 * distance, 0.4 * distance, np.sqrt(0.75) * distance]])
+    potential = Potential(model, "head0")
+    potential.predict(molecule("H2O"))
+    ours, exact = potential.predict(atoms)[0], exact_of(small_model(pair="none"), atoms, "head0")
+    assert ours.energy == pytest.approx(exact.energy, abs=2e-6)
+    np.testing.assert_allclose(ours.forces, exact.forces, rtol=1e-5, atol=1e-5)
+
+
+def test_tables_are_as_exact_as_asked_for():
+    found = {}
+    for accuracy in (1e-4, 1e-6, 1e-8):
+        potential = Potential(small_model(), "head0", table_accuracy=accuracy)
+        checks = [potential.check_tables(atoms) for atoms in structures().values()]
+        found[accuracy] = max(check.energy for check in checks), max(check.force for check in checks)
+        assert found[accuracy][0] <= accuracy
+        assert found[accuracy][1] <= 10 * accuracy
+    assert found[1e-8][1] < found[1e-4][1]  # and it is not all the same
+
+
+def test_forces_are_the_derivative_of_the_energy_of_tables():
+    """Also with coarse ones."""
+    potential = Potential(small_model(), "head0", table_accuracy=1e-2)
+    atoms = molecule("CH3OH")
+    forces = potential.predict(atoms)[0].forces
+    step = 1e-5
+    for i, axis in ((0, 0), (1, 2), (3, 1)):
+        energies = []
+        for sign in (1, -1):
+            moved = atoms.copy()
+            moved.positions[i, axis] += sign * step
+            energies.append(potential.predict(moved)[0].energy)
+        assert forces[i, axis] == pytest.approx(-(energies[0] - energies[1]) / (2 * step), abs=1e-7)
+
+
+def test_check_of_the_reference():
+    with pytest.raises(InputError, match="no tables"):
+        Potential(small_model(), "head0", backend="reference").check_tables(molecule("H2O"))
+
+
+@pytest.mark.parametrize("accuracy", [0.0, -1.0, float("nan")])
+def test_accuracy_is_a_positive_number(accuracy):
+    with pytest.raises(InputError, match="table_accuracy"):
+        Potential(small_model(), "head0", table_accuracy=accuracy)
+
+
+def test_too_many_elements_for_tables(monkeypatch):
+    monkeypatch.setattr(tables, "LARGEST", 1000)
+    with pytest.raises(InputError, match="table_accuracy=None"):
+        Potential(small_model(), "head0").predict(molecule("H2O"))
+
+
+def test_two_heads_at_once_are_refused():
+    potential = Potential(small_model(), "head0")
+    graphs = [potential.graph(molecule("H2O"), head) for head in ("head0", "head1")]
+    with pytest.raises(InputError, match="one call for each head"):
+        potential.evaluate(collate(graphs))
+
+
+def test_nothing_to_evaluate():
+    potential = Potential(small_model(), "head0")
+    assert potential.predict(Atoms())[0].energy == 0.0
+    assert potential.predict([]) == []
+    assert potential.evaluate(collate([])).energy.shape == (0,)
+
+
+def test_from_many_threads():
+    potential = Potential(small_model(), "head0")
+    atoms = structures()["slab"]
+    (expected,) = potential.predict(atoms)
+    found: list[np.ndarray] = []
+
+    def work() -> None:
+        for _ in range(5):
+            found.append(potential.predict(atoms)[0].forces)
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(found) == 20
+    assert all(np.array_equal(forces, expected.forces) for forces in found)
+
+
+def test_two_runs_give_the_same_bits():
+    atoms = bulk("Cu", cubic=True) * 3
+    atoms.rattle(0.1, seed=1)
+    a, b = (Potential(small_model(), "head0").predict(atoms)[0] for _ in range(2))
+    assert a.energy == b.energy
+    np.testing.assert_array_equal(a.forces, b.forces)
+
+
+def test_a_step_takes_no_memory_anew():
+    """Arrays are used again, for as many atoms or fewer."""
+    potential = Potential(small_model(), "head0")
+    graph = potential.graph(bulk("Cu", cubic=True) * 2, "head0")
+    potential.evaluate(graph)
+    (plan,) = potential._prepared._plans.values()
+    arrays = {key: x.data_ptr() for key, x in plan._arrays.items()}
+    potential.evaluate(graph)
+    potential.evaluate(potential.graph(molecule("H2O"), "head0"))
+    (plan,) = potential._prepared._plans.values()
+    potential.evaluate(graph)
+    again = {key: x.data_ptr() for key, x in plan._arrays.items()}
+    assert arrays.keys() == again.keys()
+
+
+@pytest.mark.parametrize("backend", ["reference", "numba"])
+def test_training_gives_the_same_gradients(backend):
+    """Of a loss on forces, by all parameters."""
+    from crossfield.kernels.backend import use
+
+    graph = Potential(small_model(), "head0").graph(molecule("CH3OH"), "head0")
+    found = []
+    for which in ("reference", backend):
+        model = small_model().requires_grad_()
+        use(model, which)
+        evaluate(model, graph, training=True, stress=False).forces.square().sum().backward()
+        found.append([p.grad for p in model.parameters() if p.grad is not None])
+    for a, b in zip(*found, strict=True):
+        torch.testing.assert_close(b, a, rtol=1e-10, atol=1e-12)
