@@ -28,6 +28,7 @@ BENCHMARKS ?= 'benchmarks/speed.py --quick' benchmarks/load_time.py
 
 # Idle OpenMP threads that spin take the processor from the ones that work.
 export OMP_WAIT_POLICY := PASSIVE
+export GOMP_SPINCOUNT := 1000
 # What runs here is what is installed here, not what happens to be on the caller's path.
 unexport PYTHONPATH
 export PYTHONNOUSERSITE := 1

@@ -72,7 +72,8 @@ class Side:
         }
         self._environment |= {
             "OMP_NUM_THREADS": str(threads),
-            "OMP_WAIT_POLICY": "PASSIVE",
+            "OMP_WAIT_POLICY": "PASSIVE",  # as crossfield sets it, for both
+            "GOMP_SPINCOUNT": "1000",
             "MAX_MEMORY_GIB": str(max_memory),
             "CROSSFIELD_CACHE": str(cache),
         }

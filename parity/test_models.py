@@ -289,7 +289,7 @@ def test_blocks(case: ModelCase, read: Read, agree: Agree) -> None:
             "pair energy", model.pair(d, graph.Z, graph.sender, graph.receiver), passed["pair_repulsion_fn/0"]
         )
 
-    edges = model._geometry(graph, r, d, z)
+    edges, _ = model._geometry(graph, r, d, z)
     for i, (interaction, product) in enumerate(zip(model.interactions, model.products)):
         kind = config.blocks[i]
         h_ref = features(passed[f"interactions.{i}/features"], C)

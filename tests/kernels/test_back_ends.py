@@ -12,7 +12,7 @@ from torch import Tensor
 
 from crossfield.algebra import coupling_paths
 from crossfield.errors import InputError
-from crossfield.kernels import Convolution, NormSiLU, SphericalHarmonics, SymmetricContraction
+from crossfield.kernels import Convolution, Gate, NormSiLU, SphericalHarmonics, SymmetricContraction
 from crossfield.kernels.backend import Kernel, choose, use
 from crossfield.kernels.native import operations
 
@@ -127,6 +127,22 @@ def test_normalisation(width, rows, dtype, threads):
         check(NormSiLU(), lambda kernel, *x: [kernel(*x)], given_, dtype)
 
 
+@few
+@given(
+    l_max=st.integers(0, 4),
+    channels=st.sampled_from([1, 8, 19]),
+    atoms=st.sampled_from([1, 5]),
+    dtype=st.sampled_from([torch.float32, torch.float64]),
+)
+def test_gate(l_max, channels, atoms, dtype):
+    shapes = [
+        (atoms, 1, channels * (l_max + 1)),
+        *((atoms, 2 * l + 1, channels) for l in range(1, l_max + 1)),
+    ]
+    x = [noise(torch.empty(*shape), l) for l, shape in enumerate(shapes)]
+    check(Gate(channels), lambda kernel, *x: kernel(list(x)), x, dtype)
+
+
 class torch_threads:
     """A number of threads for a while."""
 
@@ -165,6 +181,9 @@ def test_third_derivatives():
         for k, shape in enumerate([(2, 3), (3,), (3,)] * 2)
     ]
     assert torch.autograd.gradcheck(operations.norm_silu_tangent, [*x[:3], noise(x[0], 9), *x[3:]])
+    x = noise(torch.empty(2, 5, 2), 0).double().requires_grad_()
+    v, g = noise(x, 1).requires_grad_(), noise(torch.empty(2, 4, 2), 2).double().requires_grad_()
+    assert torch.autograd.gradcheck(lambda *x: operations.gate_tangent(*x, 1), (v, g, x))
     unit = noise(torch.empty(3, 2), 0).double()
     given_ = [x.requires_grad_() for x in (noise(unit, 1), noise(torch.empty(9, 2), 2).double(), unit)]
     assert torch.autograd.gradcheck(lambda *x: operations.spherical_tangent(*x, 2), given_)

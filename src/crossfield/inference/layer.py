@@ -12,11 +12,11 @@ from torch import Tensor
 
 from crossfield.inference.freeze import FrozenLayer, Kinds, Matrices
 from crossfield.inference.matrices import Columns, Matrix, Products, Rows, filled
+from crossfield.kernels.gate import SIGMOID_SCALE, SILU_SCALE
 from crossfield.kernels.native import build, contraction, gemm, pointwise
 from crossfield.kernels.native import tensor_product as product
 from crossfield.kernels.native.build import Function, Source
 from crossfield.kernels.native.emit import Precision
-from crossfield.model.activation import SIGMOID_SCALE, SILU_SCALE
 
 LARGEST_BLOCK = 64  # atoms
 PRECISIONS: dict[torch.dtype, Precision] = {torch.float32: "float32", torch.float64: "float64"}

@@ -217,6 +217,8 @@ class Plan:
         radii: Tensor = pair.get_buffer("radii")
         near = torch.nonzero(d < radii[graph.Z[graph.sender]] + radii[graph.Z[graph.receiver]]).squeeze(1)
         slope = torch.zeros_like(d)
+        if not len(near):
+            return d.new_zeros(graph.num_atoms), slope
         with torch.enable_grad():
             x = d[near].requires_grad_()
             energies = pair(x, graph.Z, graph.sender[near], graph.receiver[near])

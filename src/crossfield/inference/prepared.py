@@ -48,7 +48,9 @@ class Prepared:
             gradient: whether to find the derivatives.
             exact: whether to do without tables.
         """
-        head = int(graph.head[0]) if len(graph.head) else 0
+        if not graph.num_atoms:
+            return Evaluated(r.new_zeros(0), r.new_zeros(0, 3) if gradient else None)
+        head = int(graph.head[0])
         shortest = float(torch.linalg.vector_norm(r, dim=1).min()) if len(r) else self._start
         exact = exact or self.accuracy is None or shortest < tables.CLOSEST
         with self._lock:

@@ -2,6 +2,7 @@
 
 from crossfield.kernels.contraction import SymmetricContraction
 from crossfield.kernels.convolution import Convolution
+from crossfield.kernels.gate import Gate
 from crossfield.kernels.grouped import grouped_matmul
 from crossfield.kernels.harmonics import SphericalHarmonics
 from crossfield.kernels.norm import NormSiLU
@@ -9,6 +10,7 @@ from crossfield.kernels.segment import segment_sum
 
 __all__ = [
     "Convolution",
+    "Gate",
     "NormSiLU",
     "SphericalHarmonics",
     "SymmetricContraction",

@@ -56,9 +56,10 @@ def evaluate(
 
     with torch.enable_grad():
         r = graph.vectors()
-        if not (training and r.requires_grad):
+        differentiated = training and r.requires_grad  # by positions, too
+        if not differentiated:
             r = r.detach().requires_grad_()
-        energies = model(graph, r).energies
+        energies = model(graph, r, curved=not training or differentiated).energies
         (g,) = torch.autograd.grad(energies.sum(), r, create_graph=training)  # (E, 3) eV/Å
     if not training:
         energies, r = energies.detach(), r.detach()

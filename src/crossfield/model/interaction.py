@@ -6,8 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from crossfield.algebra import Irreps
-from crossfield.kernels import Convolution, segment_sum
-from crossfield.model.activation import gate
+from crossfield.kernels import Convolution, Gate, segment_sum
 from crossfield.model.config import ModelConfig
 from crossfield.model.layer import EdgeGeometry, LayerShape
 from crossfield.model.linear import Linear
@@ -25,7 +24,6 @@ class NonlinearInteraction(nn.Module):
     def __init__(self, config: ModelConfig, layer: int) -> None:
         super().__init__()
         shape = LayerShape.of(config, layer)
-        self.channels = config.channels
         gated = Irreps((config.channels * (1 + config.l_max), *shape.product.channels[1:]))
 
         elements, n = len(config.elements), config.radial_basis
@@ -39,6 +37,7 @@ class NonlinearInteraction(nn.Module):
         self.radial = RadialNetwork(n, config.channels, config.radial_network, shape.radial_weights)
         self.density = RadialNetwork(n, config.channels, (config.density_width,), 1)
         self.convolution = Convolution(shape.paths)
+        self.gate = Gate(config.channels)
         self.alpha = nn.Parameter(torch.tensor(20.0))
         self.beta = nn.Parameter(torch.tensor(0.0))
 
@@ -57,7 +56,7 @@ class NonlinearInteraction(nn.Module):
         m = self.convolution(u, edges.Y, w, edges.sender, edges.receiver)
         m = self.linear_1(m)
         M = [m_l / (self.alpha + self.beta * rho) + res_l for m_l, res_l in zip(m, res, strict=True)]
-        A = self.linear_2(gate(M, self.channels))
+        A = self.linear_2(self.gate(M))
         return A, skip
 
     def radial_functions(self, edges: EdgeGeometry) -> tuple[Tensor, Tensor]:

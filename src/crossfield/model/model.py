@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
 
 from crossfield.errors import InputError
 from crossfield.graph import Graph
-from crossfield.kernels import SphericalHarmonics
+from crossfield.kernels import SphericalHarmonics, segment_sum
 from crossfield.model.config import ModelConfig
 from crossfield.model.embedding import ElementEmbedding, InputEmbedding
 from crossfield.model.interactions import interaction_of
@@ -81,12 +81,14 @@ class Model(nn.Module):
         with torch.device("meta"):
             return cls(config, heads)
 
-    def forward(self, graph: Graph, vectors: Tensor) -> Output:
+    def forward(self, graph: Graph, vectors: Tensor, *, curved: bool = True) -> Output:
         """Energies and features of the atoms.
 
         Args:
             graph: the structures, on the device of the model.
             vectors: (E, 3) edge vectors, Å; `graph.vectors()`, or these under a strain.
+            curved: whether second derivatives by the vectors are asked for. Training on forces needs none: it
+                differentiates forces by parameters, of which the functions of the distance have none.
         """
         z = self.element_of[graph.Z]  # (N,)
         head = graph.head[graph.structure]  # (N,)
@@ -100,10 +102,10 @@ class Model(nn.Module):
         if self.embedding_readout is not None:
             offset = self.embedding_readout(h, head).double()  # outside the scale, as in the family
 
-        edges = self._geometry(graph, r, d, z)
+        edges, pair = self._geometry(graph, r, d, z, curved=curved)
         energies = h.new_zeros(graph.num_atoms)
-        if self.pair is not None:
-            energies = energies + self.pair(d, graph.Z, graph.sender, graph.receiver)
+        if pair is not None:
+            energies = energies + segment_sum(pair, graph.receiver, graph.num_atoms)
 
         features = [[h.unsqueeze(1)]]  # per layer, per l (N, 2l+1, C)
         for i, (interaction, product) in enumerate(zip(self.interactions, self.products, strict=True)):
@@ -121,18 +123,41 @@ class Model(nn.Module):
         extra = graph.extra.reshape(graph.num_structures, len(names)).unbind(1)
         return {"charge": graph.charge, "spin": graph.spin, **dict(zip(names, extra, strict=True))}
 
-    def _geometry(self, graph: Graph, r: Tensor, d: Tensor, z: Tensor) -> EdgeGeometry:
-        s, t = graph.sender, graph.receiver
-        basis, cutoff = self.radial_basis(d, graph.Z[s], graph.Z[t])
-        return EdgeGeometry(
-            sender=s,
-            receiver=t,
-            element_sender=z[s],
-            element_receiver=z[t],
+    def _geometry(
+        self, graph: Graph, r: Tensor, d: Tensor, z: Tensor, *, curved: bool = True
+    ) -> tuple[EdgeGeometry, Tensor | None]:
+        """What the layers need to know about the edges, and their pair energies (E,) eV."""
+        basis, cutoff, pair = self._of_distance(graph, d) if curved else self._straight(graph, d)
+        edges = EdgeGeometry(
+            sender=graph.sender,
+            receiver=graph.receiver,
+            element_sender=z[graph.sender],
+            element_receiver=z[graph.receiver],
             Y=self.harmonics(r / d.unsqueeze(1)),
             basis=basis,
             cutoff=cutoff,
         )
+        return edges, pair
+
+    def _of_distance(self, graph: Graph, d: Tensor) -> tuple[Tensor, Tensor | None, Tensor | None]:
+        """Radial basis, cutoff and pair energies of the edges."""
+        s, t = graph.sender, graph.receiver
+        pair = None if self.pair is None else self.pair.edges(d, graph.Z, s, t)
+        return (*self.radial_basis(d, graph.Z[s], graph.Z[t]), pair)
+
+    def _straight(self, graph: Graph, d: Tensor) -> tuple[Tensor, Tensor | None, Tensor | None]:
+        """The same with exact values and first derivatives, and no others: a tangent at these distances."""
+        at = d.detach()
+        with torch.no_grad():
+            found: Any = torch.func.jvp(lambda x: self._present(graph, x), (at,), (torch.ones_like(at),))
+        step = d - at
+        values = [v + slope * step.reshape(-1, *[1] * (v.ndim - 1)) for v, slope in zip(*found, strict=True)]
+        basis, *others = values
+        cutoff = others.pop(0) if self.config.cutoff_on == "weights" else None
+        return basis, cutoff, others[0] if others else None
+
+    def _present(self, graph: Graph, d: Tensor) -> tuple[Tensor, ...]:
+        return tuple(x for x in self._of_distance(graph, d) if x is not None)
 
     def radial_basis(self, d: Tensor, Z_sender: Tensor, Z_receiver: Tensor) -> tuple[Tensor, Tensor | None]:
         """Radial basis (E, n), and the cutoff (E, 1) unless the basis has it already."""

@@ -29,10 +29,14 @@ class ZBLRepulsion(nn.Module):
 
     def forward(self, d: Tensor, Z: Tensor, sender: Tensor, receiver: Tensor) -> Tensor:
         """Energy of each atom, (N,) eV, from edge lengths (E,) Å and atomic numbers (N,)."""
+        return segment_sum(self.edges(d, Z, sender, receiver), receiver, Z.shape[0])
+
+    def edges(self, d: Tensor, Z: Tensor, sender: Tensor, receiver: Tensor) -> Tensor:
+        """Half of the energy of each edge, (E,) eV."""
         Z_s, Z_r = Z[sender], Z[receiver]
         z_s, z_r = Z_s.to(d.dtype), Z_r.to(d.dtype)
         x = d * (z_s**self.exponent + z_r**self.exponent) / self.length
         phi = torch.stack([c * torch.exp(-b * x) for c, b in self.screening]).sum(dim=0)
         radii = self.get_buffer("radii")
         envelope = polynomial_cutoff(d, radii[Z_s] + radii[Z_r], self.power)
-        return segment_sum(0.5 * self.coulomb * z_s * z_r / d * phi * envelope, receiver, Z.shape[0])
+        return 0.5 * self.coulomb * z_s * z_r / d * phi * envelope

@@ -111,8 +111,13 @@ _progress = Progress(0, 0, 0.0)
 _lock = threading.Lock()
 
 
-def functions(sources: Sequence[Source]) -> list[Function]:
-    """The functions of these kernels: from memory, from the cache on disk, or compiled, which is said."""
+def functions(sources: Sequence[Source], *, more: bool = False) -> list[Function]:
+    """The functions of these kernels: from memory, from the cache on disk, or compiled, which is said.
+
+    Args:
+        sources: the kernels.
+        more: whether others are going to follow, one after the other: then it is said once.
+    """
     global _progress
     start = time.perf_counter()
     texts = [source.text() for source in sources]
@@ -122,13 +127,14 @@ def functions(sources: Sequence[Source]) -> list[Function]:
         found = {key: code for key in wanted if (code := _kept(key)) is not None}
         missing = [key for key in wanted if key not in found]
         if missing:
-            say(f"compiling {len(missing)} kernels for this processor ({host().cpu})")
+            which = "kernels as they are needed" if more else f"{len(missing)} kernels"
+            _say(f"compiling {which} for this processor ({host().cpu})", once=more)
         for key in missing:
             text, _ = wanted[key]
             found[key] = host().compile(text.replace(f"@{NAME}(", f"@{NAME}_{key}("))
-        if missing:
+            kept = _keep(key, found[key])
+        if missing and not more:
             seconds = time.perf_counter() - start
-            kept = sum(_keep(key, found[key]) for key in missing) == len(missing)
             where = f"kept in {_place('').parent}" if kept else "and not kept: the cache cannot be written"
             say(f"compiled in {seconds:.1f} s, {where}")
         for key, code in found.items():
@@ -141,6 +147,15 @@ def functions(sources: Sequence[Source]) -> list[Function]:
             _progress.seconds + spent,
         )
     return [_functions[key] for key in keys]
+
+
+_said: set[str] = set()
+
+
+def _say(text: str, *, once: bool) -> None:
+    if not (once and text in _said):
+        say(text)
+        _said.add(text)
 
 
 def progress() -> Progress:

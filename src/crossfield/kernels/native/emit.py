@@ -105,6 +105,14 @@ class Dual:
 Number = TypeVar("Number", Value, Dual)
 
 
+def logistic(x: Number) -> Number:
+    """1 / (1 + e^-x)."""
+    if isinstance(x, Value):
+        return 1.0 / (1.0 + x.code.exp(x * -1.0))
+    s = logistic(x.value)
+    return Dual(s, None if x.tangent is None else x.tangent * (s * (1.0 - s)))
+
+
 def _dual(x: Dual | Value | float) -> Dual:
     assert not isinstance(x, int | float)
     return x if isinstance(x, Dual) else Dual(x)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from crossfield.kernels.native.emit import Code, Dual, Lanes, Number, Value, sum_of
+from crossfield.kernels.native.emit import Code, Dual, Lanes, Number, Value, logistic, sum_of
 
 EPSILON = 1e-5  # added to the variance, as in torch
 FORWARD = ("begin", "end", "x", "scale", "shift", "y")
@@ -58,11 +58,6 @@ def _inverse_root(code: Code, x: Dual) -> Dual:
     return Dual(value, None if x.tangent is None else x.tangent * value * value * value * -0.5)
 
 
-def _logistic(code: Code, x: Dual) -> Dual:
-    s = 1.0 / (1.0 + code.exp(x.value * -1.0))
-    return Dual(s, None if x.tangent is None else x.tangent * (s * (1.0 - s)))
-
-
 def _minus(a: Number, b: Number) -> Number:
     return a + b * -1.0
 
@@ -74,7 +69,7 @@ def forward(code: Code, width: int) -> None:
         x = [Dual(v) for v in row.load(_at(code, "x", n, width))]
         scale, shift = ([Dual(v) for v in row.load(code.argument(k))] for k in ("scale", "shift"))
         _, _, z = _normalised(code, row, x, scale, shift)
-        row.store([(v * _logistic(code, v)).value for v in z], _at(code, "y", n, width))
+        row.store([(v * logistic(v)).value for v in z], _at(code, "y", n, width))
 
 
 def backward(code: Code, width: int, *, tangent: bool) -> None:
@@ -99,7 +94,7 @@ def backward(code: Code, width: int, *, tangent: bool) -> None:
             read(k, code.argument(k), code.argument(f"v{k}") if tangent else None) for k in ("scale", "shift")
         )
         normal, root, z = _normalised(code, row, x, scale, shift)
-        s = [_logistic(code, v) for v in z]
+        s = [logistic(v) for v in z]
         if tangent:
             row.store(part([v * w for v, w in zip(z, s, strict=True)]), _at(code, "vy", n, width))
         gy = [Dual(v) for v in row.load(_at(code, "gy", n, width))]

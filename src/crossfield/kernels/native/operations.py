@@ -20,12 +20,14 @@ from torch import Tensor
 from torch.nn import functional
 
 from crossfield.algebra import Path
-from crossfield.kernels.native import build, contraction, harmonics, norm, pool
+from crossfield.kernels.gate import SIGMOID_SCALE, SILU_SCALE
+from crossfield.kernels.native import build, contraction, harmonics, norm, pointwise, pool
 from crossfield.kernels.native import tensor_product as product
 from crossfield.kernels.native.build import Function, Source
 from crossfield.kernels.native.emit import Code
 
 PRECISIONS: Any = {torch.float32: "float32", torch.float64: "float64"}
+SCALES = (SILU_SCALE, SIGMOID_SCALE)
 PAST = 64  # numbers that kernels read past the last edge, and do not use
 Three = tuple[Tensor, Tensor, Tensor]
 Four = tuple[Tensor, Tensor, Tensor, Tensor]
@@ -34,7 +36,7 @@ Four = tuple[Tensor, Tensor, Tensor, Tensor]
 @cache
 def compiled(arguments: tuple[str, ...], dtype: torch.dtype, write: Callable[[Code], None]) -> Function:
     """One kernel; `write` is a partial of hashable arguments, or a function."""
-    (function,) = build.functions([Source(arguments, PRECISIONS[dtype], write)])
+    (function,) = build.functions([Source(arguments, PRECISIONS[dtype], write)], more=True)
     return function
 
 
@@ -453,6 +455,67 @@ norm_silu.register_autograd(_norm_gradient, setup_context=_save)
 norm_silu_backward.register_autograd(_norm_second, setup_context=_save)
 
 
+# -- gate
+
+
+@torch.library.custom_op("crossfield::gate", mutates_args=())
+def gate(x: Tensor, l_max: int) -> Tensor:
+    """SiLU on scalars, and every other l times the logistic function of scalars of its own.
+
+    Args:
+        x: (N, rows, C): scalars, gates of l = 1, 2, ..., and components of l = 1, 2, ...
+        l_max: highest l.
+
+    Returns:
+        (N, components, C).
+    """
+    write = Write(pointwise.gate, l_max=l_max, channels=x.shape[2], scales=SCALES)
+    kernel, x = compiled(pointwise.GATE, _checked(x), write), x.contiguous()
+    y = x.new_empty(len(x), (l_max + 1) ** 2, x.shape[2])
+    pool.share(_ones(x), lambda part, begin, end: kernel(begin, end, x.data_ptr(), y.data_ptr()))
+    return y
+
+
+@torch.library.custom_op("crossfield::gate_backward", mutates_args=())
+def gate_backward(g: Tensor, x: Tensor, l_max: int) -> Tensor:
+    """The gradient by x from that by the result, g."""
+    write = Write(pointwise.gate_reverse, l_max=l_max, channels=x.shape[2], scales=SCALES)
+    kernel = compiled(pointwise.GATE_REVERSE, _checked(g, x), write)
+    g, x = _contiguous(g, x)
+    gx = torch.empty_like(x)
+    places = [t.data_ptr() for t in (x, g, gx)]
+    pool.share(_ones(x), lambda part, begin, end: kernel(begin, end, *places))
+    return gx
+
+
+@torch.library.custom_op("crossfield::gate_tangent", mutates_args=())
+def gate_tangent(v: Tensor, g: Tensor, x: Tensor, l_max: int) -> tuple[Tensor, Tensor]:
+    """Change of the result, and of the gradient by x, as x moves along v."""
+    write = Write(pointwise.gate_reverse, l_max=l_max, channels=x.shape[2], scales=SCALES, tangent=True)
+    kernel = compiled(pointwise.GATE_TANGENT, _checked(v, g, x), write)
+    v, g, x = _contiguous(v, g, x)
+    gx, y = torch.empty_like(x), torch.empty_like(g)
+    places = [t.data_ptr() for t in (x, g, gx, v, y)]
+    pool.share(_ones(x), lambda part, begin, end: kernel(begin, end, *places))
+    return y, gx
+
+
+def _ones(x: Tensor) -> NDArray[np.int64]:
+    return np.ones(len(x), dtype=np.int64)
+
+
+def _gate_gradient(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:
+    return gate_backward(g, *ctx.saved_tensors, *ctx.constants), None
+
+
+def _gate_second(ctx: Any, v: Tensor) -> tuple[Tensor | None, ...]:
+    return (*gate_tangent(v, *ctx.saved_tensors, *ctx.constants), None)
+
+
+gate.register_autograd(_gate_gradient, setup_context=_save)
+gate_backward.register_autograd(_gate_second, setup_context=_save)
+
+
 # -- beyond the second derivative, and shapes alone
 
 
@@ -508,6 +571,20 @@ def _norm_third(ctx: Any, *cotangents: Tensor) -> tuple[Tensor, ...]:
     return _by_torch(ctx.saved_tensors, function, cotangents)
 
 
+def _gate_third(ctx: Any, *cotangents: Tensor) -> tuple[Tensor | None, ...]:
+    (l_max,) = ctx.constants
+
+    def plain(x: Tensor) -> Tensor:
+        scalars, gates, others = x.split([1, l_max, (l_max + 1) ** 2 - 1], dim=1)
+        spread = gates.repeat_interleave(torch.tensor([2 * l + 1 for l in range(1, l_max + 1)]), dim=1)
+        return torch.cat([functional.silu(scalars) * SCALES[0], others * spread.sigmoid() * SCALES[1]], dim=1)
+
+    def function(v: Tensor, g: Tensor, x: Tensor) -> tuple[Tensor, ...]:
+        return _tangents(plain, (x,), (v,), g)
+
+    return (*_by_torch(ctx.saved_tensors, function, cotangents), None)
+
+
 @cache
 def _plain_contraction(sizes: tuple[int, ...], dtype: torch.dtype) -> Callable[..., Tensor]:
     from crossfield.kernels.contraction import SymmetricContraction
@@ -526,6 +603,7 @@ def _plain_harmonics(l_max: int, dtype: torch.dtype) -> Callable[[Tensor], Tenso
 
 
 contract_tangent.register_autograd(_contract_third, setup_context=_save)
+gate_tangent.register_autograd(_gate_third, setup_context=_save)
 norm_silu_tangent.register_autograd(_norm_third, setup_context=_save)
 spherical_tangent.register_autograd(_spherical_third, setup_context=_save)
 
@@ -560,6 +638,21 @@ def _(g: Tensor, A: Tensor, w: Tensor, group: Tensor, sizes: Sequence[int]) -> t
 @contract_tangent.register_fake
 def _(vA: Tensor, vw: Tensor, g: Tensor, A: Tensor, w: Tensor, group: Tensor, sizes: Sequence[int]) -> Three:
     return torch.empty_like(g), torch.empty_like(A), torch.empty_like(w)
+
+
+@gate.register_fake
+def _(x: Tensor, l_max: int) -> Tensor:
+    return x.new_empty(len(x), (l_max + 1) ** 2, x.shape[2])
+
+
+@gate_backward.register_fake
+def _(g: Tensor, x: Tensor, l_max: int) -> Tensor:
+    return torch.empty_like(x)
+
+
+@gate_tangent.register_fake
+def _(v: Tensor, g: Tensor, x: Tensor, l_max: int) -> tuple[Tensor, Tensor]:
+    return torch.empty_like(g), torch.empty_like(x)
 
 
 @norm_silu.register_fake

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from crossfield.kernels.native.emit import Code, Lanes, Value, over_channels, sum_of
+from crossfield.kernels.native.emit import Code, Dual, Lanes, Value, logistic, over_channels, sum_of
 from crossfield.kernels.native.tensor_product import SPLINE, spline, spline_slope
 
 GATE = ("begin", "end", "x", "y")
 GATE_REVERSE = ("begin", "end", "x", "gy", "gx")
+GATE_TANGENT = (*GATE_REVERSE, "vx", "vy")
 
 
 def gate(code: Code, l_max: int, channels: int, scales: tuple[float, float]) -> None:
@@ -20,33 +21,53 @@ def gate(code: Code, l_max: int, channels: int, scales: tuple[float, float]) -> 
 
     def body(x: Value, y: Value, lanes: Lanes) -> None:
         scalar = lanes.load(x)
-        lanes.store(scalar * _logistic(code, scalar) * scales[0], y)
+        lanes.store(scalar * logistic(scalar) * scales[0], y)
         for l in range(1, l_max + 1):
-            opened = _logistic(code, lanes.load(x, l * channels)) * scales[1]
+            opened = logistic(lanes.load(x, l * channels)) * scales[1]
             for row in range(l * l, (l + 1) ** 2):
                 lanes.store(lanes.load(x, (l_max + row) * channels) * opened, y, row * channels)
 
     _over_atoms(code, channels, {"x": (l_max + 1) ** 2 + l_max, "y": (l_max + 1) ** 2}, body)
 
 
-def gate_reverse(code: Code, l_max: int, channels: int, scales: tuple[float, float]) -> None:
-    """The gradient by x from that by y."""
+def gate_reverse(
+    code: Code, l_max: int, channels: int, scales: tuple[float, float], *, tangent: bool = False
+) -> None:
+    """The gradient by x from that by y; with `tangent` its change as x moves along vx, and that of y."""
 
-    def body(x: Value, gy: Value, gx: Value, lanes: Lanes) -> None:
-        scalar = lanes.load(x)
-        s = _logistic(code, scalar)
-        lanes.store(lanes.load(gy) * (s + scalar * s * (1.0 - s)) * scales[0], gx)
+    def body(x: Value, gy: Value, gx: Value, vx: Value, vy: Value, lanes: Lanes) -> None:
+        def read(row: int) -> Dual:
+            at = row * channels
+            return Dual(lanes.load(x, at), lanes.load(vx, at) if tangent else None)
+
+        def write(value: Dual, address: Value, row: int) -> None:
+            part = value.tangent if tangent else value.value
+            assert part is not None
+            lanes.store(part, address, row * channels)
+
+        one, (silu, sigmoid) = Dual(code.number(1.0)), scales
+        scalar = read(0)
+        s = logistic(scalar)
+        write(Dual(lanes.load(gy)) * (s + scalar * s * (one + s * -1.0)) * silu, gx, 0)
+        if tangent:
+            write(scalar * s * silu, vy, 0)
         for l in range(1, l_max + 1):
-            s = _logistic(code, lanes.load(x, l * channels))
-            opened, products = s * scales[1], []
+            s = logistic(read(l))
+            opened, products = s * sigmoid, []
             for row in range(l * l, (l + 1) ** 2):
-                g = lanes.load(gy, row * channels)
-                products.append(g * lanes.load(x, (l_max + row) * channels))
-                lanes.store(g * opened, gx, (l_max + row) * channels)
-            lanes.store(sum_of(products) * opened * (1.0 - s), gx, l * channels)
+                g, passing = Dual(lanes.load(gy, row * channels)), read(l_max + row)
+                products.append(g * passing)
+                write(g * opened, gx, l_max + row)
+                if tangent:
+                    write(passing * opened, vy, row)
+            write(sum_of(products) * opened * (one + s * -1.0), gx, l)
 
     rows = (l_max + 1) ** 2
-    _over_atoms(code, channels, {"x": rows + l_max, "gy": rows, "gx": rows + l_max}, body)
+    sizes = {"x": rows + l_max, "gy": rows, "gx": rows + l_max}
+    if tangent:
+        _over_atoms(code, channels, sizes | {"vx": rows + l_max, "vy": rows}, body)
+    else:  # there is no direction to read
+        _over_atoms(code, channels, sizes, lambda x, gy, gx, lanes: body(x, gy, gx, x, gy, lanes))
 
 
 DIVISOR = ("first", "begin", "end", "knot", "t", "table", "law", "inverse")
@@ -142,10 +163,6 @@ def add(code: Code) -> None:
 
 def _row(code: Code, name: str, n: Value, size: int) -> Value:
     return code.argument(name) + n * (size * code.bytes)
-
-
-def _logistic(code: Code, x: Value) -> Value:
-    return 1.0 / (1.0 + code.exp(x * -1.0))
 
 
 def _over_atoms(code: Code, channels: int, rows: dict[str, int], body: Callable[..., None]) -> None:
