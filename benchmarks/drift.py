@@ -32,6 +32,7 @@ def main() -> None:
     options = parser.parse_args()
     potential = load(options.model, head=options.head, dtype=options.dtype, backend=options.backend)
     atoms = structure("water 192")
+    atoms.info |= {"charge": 0, "spin": 1}
     atoms.calc = Calculator(potential)
     atoms = relax(atoms, fmax=0.3, steps=100, optimiser="fire").atoms
     warm = Langevin(
