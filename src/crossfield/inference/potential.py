@@ -36,6 +36,9 @@ class TableCheck(NamedTuple):
 class Potential:
     """A model with everything needed to evaluate structures.
 
+    Compiled back ends work on a copy of the weights, made at the first evaluation: a model that is changed
+    afterwards needs a new potential.
+
     Args:
         model: the model, on its device and in its precision.
         head: the head that answers where none is named; None: the model's default or only one, or else it is
