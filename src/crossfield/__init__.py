@@ -11,9 +11,9 @@ if TYPE_CHECKING:
     from crossfield.simulate.calculator import Calculator
     from crossfield.zoo.load import load
 
-# Before torch starts its threads: those that wait go to sleep, and do not take the processor from others. Not at
-# once, though: they spin for some microseconds, which is as long as the next piece of work usually takes to come,
-# and makes training a quarter faster. Settings of the user's stand.
+# Before torch starts its threads: those that wait go to sleep, and do not take the processor from others. Not
+# at once, though: they spin for microseconds, as long as the next piece of work usually takes to come, which
+# makes training a quarter faster. Settings of the user's stand.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 

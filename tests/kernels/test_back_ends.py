@@ -203,6 +203,35 @@ def test_back_end_of_another_device():
     assert choose("auto", torch.device("cpu")) == "numba"
 
 
+def test_wrong_shapes_are_refused():
+    """Before anything is read that is not there."""
+    paths = coupling_paths(1, 1, 1)
+    flat = [l for path in paths for l in path]
+    sender, first = torch.tensor([1, 0, 1]), torch.tensor([0, 2, 3])
+    h, Y, w = torch.zeros(2, 4, 5), torch.zeros(4, 3), torch.zeros(3, len(paths), 5)
+    operations.convolution(h, Y, w, sender, first, flat)
+    for wrong in (
+        (h[:, :1], Y, w, sender, first),
+        (h, Y[:1], w, sender, first),
+        (h, Y, w[:2], sender, first),
+        (h, Y, w, sender + 1, first),
+        (h, Y, w, sender.int(), first),
+        (h, Y, w, sender, torch.tensor([0, 2, 4])),
+        (h, Y, w, sender, torch.tensor([2, 0, 3])),
+    ):
+        with pytest.raises(ValueError, match=r"shapes|indices|edges"):
+            operations.convolution(*wrong, flat)
+    A, weights, group = torch.zeros(2, 1, 3), torch.zeros(1, 1, 3), torch.tensor([0, 0])
+    operations.contract(A, weights, group, [0, 0, 1])
+    for wrong in ((A, weights[:, :0], group), (A, weights, group + 1), (A, weights, group[:1])):
+        with pytest.raises(ValueError, match="weights"):
+            operations.contract(*wrong, [0, 0, 1])
+    kernel = Convolution(paths)
+    use(kernel, "numba")
+    with pytest.raises(ValueError, match="ascend"):
+        kernel([h[:, :1], h[:, 1:]], [Y[:1].T, Y[1:].T], w, sender, torch.tensor([1, 0, 1]))
+
+
 def test_mixed_precisions_are_refused():
     with pytest.raises(TypeError, match="the same for all"):
         operations.contract(

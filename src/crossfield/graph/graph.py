@@ -8,6 +8,8 @@ from dataclasses import dataclass, fields, replace
 import torch
 from torch import Tensor
 
+from crossfield.errors import InputError
+
 
 @dataclass(frozen=True)
 class Graph:
@@ -53,6 +55,19 @@ class Graph:
         cell = self.cell[self.structure[self.sender]]  # (E, 3, 3)
         shift = torch.einsum("ea,eab->eb", self.shift, cell)
         return self.positions[self.receiver] - self.positions[self.sender] + shift
+
+    def check_edges(self) -> None:
+        """Check that edges are between atoms of the graph, and that receivers ascend.
+
+        Raises:
+            InputError: they are not.
+        """
+        if not self.num_edges:
+            return
+        inside = (self.sender >= 0) & (self.sender < self.num_atoms)
+        ascending = (self.receiver.diff() >= 0).all() & (self.receiver[0] >= 0)
+        if not bool(inside.all() & ascending & (self.receiver[-1] < self.num_atoms)):
+            raise InputError("edges must be between atoms of the structure, in the order of their receivers")
 
     def to(self, device: torch.device | str) -> Graph:
         """The same graph on another device."""

@@ -95,7 +95,8 @@ def within(edges: Edges, offset: NDArray[np.float64], positions: NDArray[np.floa
         squared += step
     if len(squared) and squared.min() < TOO_CLOSE * TOO_CLOSE:
         k = int(squared.argmin())
-        raise InputError(f"atoms {edges.sender[k]} and {edges.receiver[k]} are at the same place")
+        first, second = sorted((int(edges.sender[k]), int(edges.receiver[k])))
+        raise InputError(f"atoms {first} and {second} are at the same place")
     return _take(edges, np.flatnonzero(squared < cutoff * cutoff))
 
 

@@ -11,15 +11,13 @@ import torch
 from torch import Tensor
 
 from crossfield.inference.freeze import FrozenLayer, Kinds, Matrices
-from crossfield.inference.matrices import Columns, Matrix, Products, Rows, filled
+from crossfield.inference.matrices import Columns, Matrix, Products, Rows, filled, lanes_of
 from crossfield.kernels.gate import SIGMOID_SCALE, SILU_SCALE
-from crossfield.kernels.native import build, contraction, gemm, pointwise
+from crossfield.kernels.native import contraction, gemm, pointwise
 from crossfield.kernels.native import tensor_product as product
-from crossfield.kernels.native.build import Function, Source
-from crossfield.kernels.native.emit import Precision
+from crossfield.kernels.native.build import PRECISIONS, Function, Source
 
 LARGEST_BLOCK = 64  # atoms
-PRECISIONS: dict[torch.dtype, Precision] = {torch.float32: "float32", torch.float64: "float64"}
 
 
 class Kernels(NamedTuple):
@@ -132,7 +130,7 @@ class Layer:
         self, frozen: FrozenLayer, index: int, channels: int, dtype: torch.dtype, table_rows: int
     ) -> None:
         self.frozen, self.index, self.dtype, self.table_rows = frozen, index, dtype, table_rows
-        self.lanes = build.host().machine.vector_bytes // dtype.itemsize
+        self.lanes = lanes_of(dtype)
         self.l_max = max(p.l3 for p in frozen.paths)
         self.L_in, self.L_out = max(p.l1 for p in frozen.paths), frozen.L_out
         self.gated = bool(frozen.second)

@@ -8,13 +8,18 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from crossfield.kernels.native.build import Function
+from crossfield.kernels.native.build import Function, host
 from crossfield.kernels.native.gemm import JOB, pack
 
 
 def filled(size: int, lanes: int) -> int:
     """The next multiple of the lanes of a vector."""
     return -(-size // lanes) * lanes
+
+
+def lanes_of(dtype: torch.dtype) -> int:
+    """Lanes of a vector on this machine."""
+    return host().machine.vector_bytes // dtype.itemsize
 
 
 class Columns(NamedTuple):

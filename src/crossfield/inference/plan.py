@@ -8,7 +8,7 @@ times paths or channels.
 
 from __future__ import annotations
 
-import threading
+import math
 from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
@@ -20,10 +20,10 @@ from crossfield.graph import Graph
 from crossfield.inference import tables
 from crossfield.inference.freeze import Frozen, Kinds
 from crossfield.inference.last import read_out
-from crossfield.inference.layer import LARGEST_BLOCK, PRECISIONS, Block, Kernels, Layer, Scratch, State, Table
+from crossfield.inference.layer import LARGEST_BLOCK, Block, Kernels, Layer, Scratch, State, Table
 from crossfield.inference.matrices import filled
 from crossfield.kernels.native import build, harmonics, pool
-from crossfield.kernels.native.build import Source
+from crossfield.kernels.native.build import PRECISIONS, Source
 from crossfield.kernels.native.tensor_product import GIVEN, SPLINE
 
 WORTH_A_THREAD = 32_768  # features of atoms; measured at 128 and 512 channels
@@ -35,6 +35,31 @@ class Evaluated(NamedTuple):
 
     energies: Tensor  # (N,) eV
     gradient: Tensor | None  # (E, 3) eV/Å, by edge vectors
+
+
+class Memory:
+    """Memory that is used again from one evaluation to the next, and by one plan after the other."""
+
+    def __init__(self, dtype: torch.dtype) -> None:
+        self.dtype = dtype
+        self._arrays: dict[tuple[str, int], Tensor] = {}
+        self._scratch: list[Scratch] = []
+
+    def array(
+        self, name: str, layer: int, shape: tuple[int, ...], dtype: torch.dtype | None = None
+    ) -> Tensor:
+        """An array for all atoms or edges; what is in it is left over from before."""
+        size = math.prod(shape)
+        have = self._arrays.get((name, layer))
+        if have is None or have.numel() < size:
+            have = self._arrays[name, layer] = torch.empty(size, dtype=dtype or self.dtype)
+        return have[:size].view(shape)
+
+    def scratch(self, part: int) -> Scratch:
+        """Of one thread."""
+        while len(self._scratch) <= part:
+            self._scratch.append(Scratch(self.dtype))
+        return self._scratch[part]
 
 
 class Plan:
@@ -70,23 +95,19 @@ class Plan:
             layer.kernels = Kernels(*rest[t * n : (t + 1) * n])
         # an atom's features of all l
         self.block = max(8, min(LARGEST_BLOCK, BLOCK_BYTES // (self.layers[0].feature_size * dtype.itemsize)))
-        self._scratch: list[Scratch] = []
-        self._arrays: dict[tuple[str, int], Tensor] = {}
         self._kinds: Kinds | None = None
-        self._lock = threading.Lock()
 
-    def evaluate(self, graph: Graph, r: Tensor, *, gradient: bool = True) -> Evaluated:
+    @torch.no_grad()
+    def evaluate(self, graph: Graph, r: Tensor, memory: Memory, *, gradient: bool = True) -> Evaluated:
         """Energies of atoms, and their derivatives by edge vectors.
 
         Args:
             graph: structures of the plan's elements, all for its head, on the CPU.
             r: (E, 3) edge vectors, Å, float64; none shorter than the start of the tables.
+            memory: to work in; in the hands of nobody else meanwhile.
             gradient: whether to find the derivatives.
         """
-        with self._lock, torch.no_grad():
-            return self._evaluate(graph, r, gradient)
-
-    def _evaluate(self, graph: Graph, r: Tensor, gradient: bool) -> Evaluated:
+        self._array, self._scratch = memory.array, memory.scratch
         d = torch.linalg.vector_norm(r, dim=1)
         unit = (r / d.unsqueeze(1)).T.contiguous()  # (3, E)
         state = self._state(graph, d, unit, gradient)
@@ -182,7 +203,8 @@ class Plan:
                 found["gu", t] = self._array("gu", t, (len(self._parts), N, layer.u_in_size)).zero_()
                 found["gcarry", t] = self._array("gcarry", t, (N, layer.carry_in_size))
             if gradient and t < last:
-                found["m", t] = self._array("m", t, (N, layer.message_size))
+                if layer.frozen.divisor is not None:
+                    found["m", t] = self._array("m", t, (N, layer.message_size))
                 found["A", t] = self._array("A", t, (N, layer.feature_size))
             if gradient and t < last and layer.gated:
                 found["x", t] = self._array("x", t, (N, layer.gate_size))
@@ -239,29 +261,16 @@ class Plan:
             by_length = by_length + slope * self.frozen.scale
         return (g / d + unit * (by_length - along / d)).T
 
-    def _array(
-        self, name: str, layer: int, shape: tuple[int, ...], dtype: torch.dtype | None = None
-    ) -> Tensor:
-        """Memory that is used again in the next evaluation."""
-        size = 1
-        for n in shape:
-            size *= n
-        have = self._arrays.get((name, layer))
-        if have is None or have.numel() < size:
-            have = self._arrays[name, layer] = torch.empty(size, dtype=dtype or self.dtype)
-        return have[:size].view(shape)
-
     # -- passes
 
     def _pass(self, state: State, work: Callable[[Block], None]) -> None:
         """Do some work for all atoms, block by block, shared among the threads."""
-        while len(self._scratch) < len(self._parts):
-            self._scratch.append(Scratch(self.dtype))
+        scratch = [self._scratch(part) for part in range(len(self._parts))]
 
         def one(part: int) -> None:
             begin, end = self._parts[part]
             for at in range(begin, end, self.block):
-                work(Block(state, self._scratch[part], part, at, min(at + self.block, end)))
+                work(Block(state, scratch[part], part, at, min(at + self.block, end)))
 
         pool.run(one, len(self._parts))
 

@@ -36,9 +36,6 @@ class TableCheck(NamedTuple):
 class Potential:
     """A model with everything needed to evaluate structures.
 
-    Compiled back ends work on a copy of the weights, made at the first evaluation: a model that is changed
-    afterwards needs a new potential.
-
     Args:
         model: the model, on its device and in its precision.
         head: the head that answers where none is named; None: the model's default or only one, or else it is
@@ -216,9 +213,10 @@ class Potential:
             "atomic_stress": atomic_stress,
         }
         if self._prepared is None:
-            return evaluate(self.model, graph, **wanted)
+            return evaluate(self._with_back_end(), graph, **wanted)
         if len(graph.head.unique()) > 1:
             raise InputError("structures of several heads need one call for each head")
+        graph.check_edges()
         r = graph.vectors()
         found = self._prepared.evaluate(graph, r, gradient=any(wanted.values()))
         return self._assemble(graph, r, found, **wanted)
@@ -244,6 +242,11 @@ class Potential:
             energy = float((a.energy - b.energy).abs()) / graph.num_atoms
             force = float((a.forces - b.forces).abs().max())
         return TableCheck(energy, force)
+
+    def _with_back_end(self) -> Model:
+        """The model, which another potential may have set otherwise."""
+        use(self.model, self.backend)
+        return self.model
 
     def _assemble(
         self,
@@ -284,7 +287,7 @@ class Potential:
         Raises:
             InputError: as `predict`, or not one structure.
         """
-        return hessian(self.model, self._single(atoms, head)).cpu().numpy()
+        return hessian(self._with_back_end(), self._single(atoms, head)).cpu().numpy()
 
     def descriptors(
         self,
@@ -314,7 +317,7 @@ class Potential:
         chosen = self._layers(layers)
         graph = self._single(atoms, head)
         with torch.no_grad():
-            features = self.model(graph, graph.vectors()).features
+            features = self._with_back_end()(graph, graph.vectors()).features
         last = 1 if invariants_only else None
         parts = [x.transpose(1, 2).flatten(1) for i in chosen for x in features[i][:last]]
         return torch.cat(parts, dim=1).cpu().numpy()

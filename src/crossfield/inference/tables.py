@@ -10,7 +10,7 @@ start is made instead.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -21,8 +21,9 @@ from torch import Tensor
 
 from crossfield.errors import InputError
 from crossfield.inference.freeze import Frozen, FrozenLayer
-from crossfield.inference.matrices import filled
-from crossfield.model.layer import EdgeGeometry
+from crossfield.inference.matrices import filled, lanes_of
+from crossfield.model import Model
+from crossfield.model.layer import EdgeGeometry, LayerShape
 
 Array = NDArray[np.float64]
 START = 0.5  # Å; where tables begin, unless atoms come closer
@@ -84,7 +85,7 @@ def step_for(frozen: Frozen, tolerance: float) -> float:
     """The distance of knots, Å, for which splines of all pairs of the elements are exact enough.
 
     Args:
-        frozen: the model, with the elements to look at.
+        frozen: the model, with the elements to look at: each with itself, and the first with the last.
         tolerance: largest deviation halfway between knots, relative to the largest value of a function; a
             slope may deviate by ten times that, relative to the largest slope.
     """
@@ -95,24 +96,23 @@ def step_for(frozen: Frozen, tolerance: float) -> float:
     return step
 
 
-def build(frozen: Frozen, *, start: float, step: float, lanes: int, dtype: torch.dtype) -> Tables:
+def build(frozen: Frozen, *, start: float, step: float, dtype: torch.dtype) -> Tables:
     """Make tables.
 
     Args:
         frozen: the model.
         start: shortest distance, Å; they begin at the last knot before it.
         step: distance of knots, Å, counted down from the cutoff.
-        lanes: channels are filled up to a multiple of this.
         dtype: of the tables.
 
     Raises:
         InputError: the tables would be larger than 4 GiB.
     """
     n = len(frozen.elements)
-    knots = math.ceil((frozen.config.cutoff - start) / step - 1e-9) + 1
+    knots = _knots(frozen.config.cutoff, start, step)
     start, rows = frozen.config.cutoff - (knots - 1) * step, knots + 2
-    size = sum(len(layer.paths) * filled(layer.edge_channels, lanes) for layer in frozen.layers)
-    if n * n * rows * size * dtype.itemsize > LARGEST:
+    lanes = lanes_of(dtype)
+    if size(frozen.model, n, start, step, dtype) > LARGEST:
         raise InputError(
             f"tables for {n} elements would take more than {LARGEST >> 30} GiB: "
             "evaluate fewer elements at a time, or without tables (table_accuracy=None)"
@@ -122,7 +122,7 @@ def build(frozen: Frozen, *, start: float, step: float, lanes: int, dtype: torch
         P, C = len(layer.paths), filled(layer.edge_channels, lanes)
         table = torch.zeros(n * n * rows, P, C, dtype=dtype)
         density = torch.zeros(n * n * rows, dtype=dtype) if layer.divisor is not None else None
-        for p, splines in enumerate(_splines(frozen, layer, start, step)):
+        for p, splines in enumerate(_splines(frozen, layer, start, step, _all_pairs(n))):
             here = slice(p * rows, (p + 1) * rows)
             weight, *others = splines
             table[here, :, : layer.edge_channels] = torch.from_numpy(weight.rows).view(rows, P, -1)
@@ -135,6 +135,23 @@ def build(frozen: Frozen, *, start: float, step: float, lanes: int, dtype: torch
     return Tables(start, step, rows, weights, densities, worst)
 
 
+def size(model: Model, elements: int, start: float, step: float, dtype: torch.dtype | None = None) -> int:
+    """Bytes of tables for so many elements of a model."""
+    dtype = dtype or model.dtype
+    rows = _knots(model.config.cutoff, start, step) + 2
+    shapes = [LayerShape.of(model.config, t) for t in range(model.config.layers)]
+    row = sum(len(s.paths) * filled(s.edge.channels[0], lanes_of(dtype)) for s in shapes)
+    return elements**2 * rows * row * dtype.itemsize
+
+
+def _knots(cutoff: float, start: float, step: float) -> int:
+    return math.ceil((cutoff - start) / step - 1e-9) + 1
+
+
+def _all_pairs(elements: int) -> Iterator[tuple[int, int]]:
+    return ((s, t) for s in range(elements) for t in range(elements))
+
+
 class Spline(NamedTuple):
     """Functions of one pair of elements."""
 
@@ -143,17 +160,20 @@ class Spline(NamedTuple):
 
 
 def _worst(frozen: Frozen, start: float, step: float) -> float:
-    found = [_splines(frozen, layer, start, step) for layer in frozen.layers]
+    n = len(frozen.elements)
+    pairs = [*((k, k) for k in range(n)), (0, n - 1), (n - 1, 0)]
+    found = [_splines(frozen, layer, start, step, pairs) for layer in frozen.layers]
     return max(spline.error for layer in found for splines in layer for spline in splines)
 
 
-def _splines(frozen: Frozen, layer: FrozenLayer, start: float, step: float) -> Iterator[list[Spline]]:
+def _splines(
+    frozen: Frozen, layer: FrozenLayer, start: float, step: float, pairs: Iterable[tuple[int, int]]
+) -> Iterator[list[Spline]]:
     """Radial weights and, if there is one, density: pair by pair."""
     # knots, and the points between them, of which every one is looked at
     points = 2 * round((frozen.config.cutoff - start) / step) + 1
     d = torch.linspace(start, frozen.config.cutoff, points, dtype=torch.float64)
-    n = len(frozen.elements)
-    for s, t in np.ndindex(n, n):
+    for s, t in pairs:
         found = evaluate(frozen, layer, d, torch.full((points,), s), torch.full((points,), t))
         splines = [_spline(found.weights.numpy(), found.weights_slope.numpy(), step)]
         if found.density is not None and found.density_slope is not None:

@@ -59,6 +59,8 @@ class Convolution(Kernel):
     ) -> list[Tensor]:
         from crossfield.kernels.native.operations import convolution
 
+        if not bool((receiver.diff() >= 0).all()):
+            raise ValueError("receivers must ascend")
         first = receiver.new_zeros(h[0].shape[0] + 1)
         first[1:] = torch.bincount(receiver, minlength=h[0].shape[0]).cumsum(0)
         paths = [l for path in self.paths for l in path]

@@ -13,12 +13,17 @@ from typing import NamedTuple
 
 import llvmlite
 import llvmlite.binding as llvm
+import torch
 
 from crossfield.errors import InputError
 from crossfield.files import cache_folder, replacing
 from crossfield.kernels.native.emit import Code, Machine, Precision
 from crossfield.messages import say
 
+PRECISIONS: dict[torch.dtype, Precision] = {torch.float32: "float32", torch.float64: "float64"}
+PASSES = (
+    "O3, nothing unrolled or vectorised"  # what `compile` asks for: objects of other passes are not taken
+)
 NAME = "crossfield_kernel"
 Function = Callable[..., None]  # of addresses and whole numbers; releases the interpreter's lock
 
@@ -88,7 +93,7 @@ class Host:
 
     def key(self, text: str) -> str:
         """What identifies the object code of LLVM code on this host."""
-        parts = (text, self.cpu, self.features, self.triple, llvmlite.__version__)
+        parts = (text, PASSES, self.cpu, self.features, self.triple, llvmlite.__version__)
         return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
 
 

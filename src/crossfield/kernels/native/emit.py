@@ -225,13 +225,11 @@ class Code:
             f"call reassoc {FAST} {self.real} @{name}({self.real} {zero}, {self.vector} {vector.text})",
         )
 
-    def shuffle(self, a: Value, b: Value, order: Sequence[int]) -> Value:
-        """The lanes `order` of a and b joined."""
-        mask = ", ".join(f"i32 {k}" for k in order)
-        return self._new(
-            self.vector,
-            f"shufflevector {self.vector} {a.text}, {self.vector} {b.text}, <{len(order)} x i32> <{mask}>",
-        )
+    def to_whole(self, x: Value, type: str) -> Value:
+        """Rounded towards zero; of NaN, zero."""
+        name = f"llvm.fptosi.sat.{_mangled(type)}.{_mangled(x.type)}"
+        self._declare(type, name, [x.type])
+        return self._new(type, f"call {type} @{name}({x.type} {x.text})")
 
     def where(self, condition: Value, a: Value, b: Value) -> Value:
         """A where the condition holds, b elsewhere."""
@@ -468,7 +466,9 @@ def _exp(code: Code, x: Value) -> Value:
     """e^x = 2^n e^r with |r| <= ln(2)/2; e^r by its Taylor series, whose rest is below the precision."""
     single = code.real == "float"
     low, high, degree = (-87.0, 88.0, 7) if single else (-708.0, 709.0, 13)
-    x = code.call("maxnum", code.call("minnum", x, code.number(high, x.type)), code.number(low, x.type))
+    highest, lowest = code.number(high, x.type), code.number(low, x.type)
+    x = code.where(code.less(highest, x), highest, x)  # NaN is beyond neither, and stays
+    x = code.where(code.less(x, lowest), lowest, x)
     n = code.call("rint", x * 1.4426950408889634)
     # ln 2 in two parts, the first of few digits, so that n times it is exact
     first, second = (0.693359375, -2.12194440e-4) if single else (0.6931471803691238, 1.9082149292705877e-10)
@@ -477,7 +477,7 @@ def _exp(code: Code, x: Value) -> Value:
     for k in reversed(range(degree)):
         y = y * r + 1.0 / _factorial(k)
     whole = x.type.replace(code.real, "i32" if single else "i64")
-    bits = code.instruction(whole, f"fptosi {x.type} {n.text} to {whole}")
+    bits = code.to_whole(n, whole)
     bias, shift = (127, 23) if single else (1023, 52)
     bits = code.instruction(whole, f"add {whole} {bits.text}, {code.number(bias, whole).text}")
     bits = code.instruction(whole, f"shl {whole} {bits.text}, {code.number(shift, whole).text}")

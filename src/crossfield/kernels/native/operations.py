@@ -23,10 +23,9 @@ from crossfield.algebra import Path
 from crossfield.kernels.gate import SIGMOID_SCALE, SILU_SCALE
 from crossfield.kernels.native import build, contraction, harmonics, norm, pointwise, pool
 from crossfield.kernels.native import tensor_product as product
-from crossfield.kernels.native.build import Function, Source
+from crossfield.kernels.native.build import PRECISIONS, Function, Source
 from crossfield.kernels.native.emit import Code
 
-PRECISIONS: Any = {torch.float32: "float32", torch.float64: "float64"}
 SCALES = (SILU_SCALE, SIGMOID_SCALE)
 PAST = 64  # numbers that kernels read past the last edge, and do not use
 Three = tuple[Tensor, Tensor, Tensor]
@@ -121,6 +120,19 @@ def _product(paths: Sequence[int], channels: int) -> product.Product:
     return product.Product(tuple(triples), channels)
 
 
+def _check(sizes: product.Product, h: Tensor, Y: Tensor, w: Tensor, sender: Tensor, first: Tensor) -> None:
+    """Kernels do not look where they read."""
+    edges, paths = len(sender), len(sizes.paths)
+    shapes = (h.shape[1:], Y.shape, w.shape)
+    expected = ((sizes.rows_in, sizes.channels), (sizes.harmonics, edges), (edges, paths, sizes.channels))
+    if tuple(map(tuple, shapes)) != expected:
+        raise ValueError(f"features, harmonics and weights of shapes {shapes}, not {expected}")
+    if sender.dtype != torch.int64 or first.dtype != torch.int64 or int(first[-1]) != edges:
+        raise ValueError("indices must be int64, and the last edge must have a receiver")
+    if edges and not bool((sender.min() >= 0) & (sender.max() < len(h)) & (first.diff() >= 0).all()):
+        raise ValueError("edges must be between atoms, in the order of their receivers")
+
+
 def _beyond(Y: Tensor) -> Tensor:
     """Rows of edges with room behind them."""
     out = Y.new_zeros(Y.shape[0], Y.shape[1] + PAST)
@@ -140,6 +152,7 @@ def _forward(
 ) -> Tensor:
     sizes = _product(paths, h.shape[2])
     dtype = _checked(h, Y, w, *moving)
+    _check(sizes, h, Y, w, sender, first)
     kernel = compiled(arguments, dtype, Write(product.forward, product=sizes, tangent=bool(moving)))
     h, w, sender, first = _contiguous(h, w, sender, first)
     Y = _beyond(Y)
@@ -174,6 +187,7 @@ def _backward(
 ) -> Three:
     sizes = _product(paths, h.shape[2])
     dtype = _checked(g, h, Y, w, *moving)
+    _check(sizes, h, Y, w, sender, first)
     kernel = compiled(arguments, dtype, Write(product.reverse, product=sizes, tangent=bool(moving)))
     g, h, w, sender, first = _contiguous(g, h, w, sender, first)
     edges, Y = Y.shape[1], _beyond(Y)
@@ -266,6 +280,7 @@ def contract(A: Tensor, w: Tensor, group: Tensor, sizes: Sequence[int]) -> Tenso
     """
     l_max, L_max, correlation = sizes
     c = contraction.Contraction(l_max, L_max, correlation, A.shape[2])
+    _check_contraction(c, A, w, group)
     kernel = compiled(contraction.FORWARD, _checked(A, w), Write(contraction.forward, c=c))
     A, w, group = _contiguous(A, w, group)
     B = A.new_empty(len(A), c.rows_out, c.channels)
@@ -275,6 +290,15 @@ def contract(A: Tensor, w: Tensor, group: Tensor, sizes: Sequence[int]) -> Tenso
 
     pool.share(np.ones(len(A), dtype=np.int64), work)
     return B
+
+
+def _check_contraction(c: contraction.Contraction, A: Tensor, w: Tensor, group: Tensor) -> None:
+    if A.shape[1] != c.rows_in or tuple(w.shape[1:]) != (c.couplings, c.channels):
+        raise ValueError(f"features {tuple(A.shape)} and weights {tuple(w.shape)} do not fit {c}")
+    if group.dtype != torch.int64 or len(group) != len(A):
+        raise ValueError("every atom needs the index of its weights, int64")
+    if len(group) and not bool((group.min() >= 0) & (group.max() < len(w))):
+        raise ValueError("an index of weights that are not there")
 
 
 @torch.library.custom_op("crossfield::contraction_backward", mutates_args=())
@@ -307,6 +331,7 @@ def _contract_backward(
     l_max, L_max, correlation = sizes
     c = contraction.Contraction(l_max, L_max, correlation, A.shape[2])
     dtype = _checked(g, A, w, *moving)
+    _check_contraction(c, A, w, group)
     kernel = compiled(arguments, dtype, Write(contraction.training, c=c, tangent=bool(moving)))
     g, A, w, group, *moving = _contiguous(g, A, w, group, *moving)
     parts = pool.cut(np.ones(len(A), dtype=np.int64), max(1, min(pool.threads(), len(A))))
@@ -576,7 +601,8 @@ def _gate_third(ctx: Any, *cotangents: Tensor) -> tuple[Tensor | None, ...]:
 
     def plain(x: Tensor) -> Tensor:
         scalars, gates, others = x.split([1, l_max, (l_max + 1) ** 2 - 1], dim=1)
-        spread = gates.repeat_interleave(torch.tensor([2 * l + 1 for l in range(1, l_max + 1)]), dim=1)
+        sizes = torch.tensor([2 * l + 1 for l in range(1, l_max + 1)], dtype=torch.int64)
+        spread = gates.repeat_interleave(sizes, dim=1)
         return torch.cat([functional.silu(scalars) * SCALES[0], others * spread.sigmoid() * SCALES[1]], dim=1)
 
     def function(v: Tensor, g: Tensor, x: Tensor) -> tuple[Tensor, ...]:

@@ -33,7 +33,7 @@ def run(work: Callable[[int], None], parts: int) -> None:
         for part in range(parts):
             work(part)
         return
-    pool = _pool(parts - 1, os.getpid())  # threads do not survive a fork
+    pool = _pool(parts - 1, os.getpid())  # a forked process has none of its parent's
     others = [pool.submit(work, part) for part in range(1, parts)]
     try:
         work(0)

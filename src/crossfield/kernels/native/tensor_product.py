@@ -23,7 +23,8 @@ import numpy as np
 from crossfield.algebra import Path, clebsch_gordan
 from crossfield.kernels.native.emit import Code, Dual, Lanes, Number, Value, Variable, over_channels, sum_of
 
-EDGES = 32  # whose coefficients are kept at a time
+EDGES = 32  # at most, whose coefficients are kept at a time
+STACK = 128 << 10  # bytes of them, at most: threads may have little more
 SPLINE = 4  # rows of a table that a cubic B-spline combines
 GIVEN = 2  # rows of a table that holds value and derivative of every edge
 
@@ -149,9 +150,9 @@ class PathGradient(NamedTuple):
 class Scratch:
     """Scalars of a chunk of edges: position k of edge j is at (j // lanes, k, j % lanes)."""
 
-    def __init__(self, code: Code, size: int) -> None:
+    def __init__(self, code: Code, size: int, edges: int) -> None:
         self.code, self.size = code, size
-        self.memory = code.array(size * EDGES)
+        self.memory = code.array(size * edges)
 
     def put(self, block: int, k: int, value: Value) -> None:
         """Write for a vector of edges."""
@@ -189,11 +190,7 @@ class Chunk(NamedTuple):
     first: Value  # its first edge
     size: Value
     opening: Value  # whether it is the receiver's first
-
-    @property
-    def blocks(self) -> int:
-        """Vectors of edges."""
-        return EDGES // self.code.lanes
+    blocks: int  # vectors of edges, at most
 
     @contextmanager
     def each(self) -> Iterator[tuple[Value, Value, Value]]:
@@ -208,12 +205,12 @@ class Chunk(NamedTuple):
 
 
 @contextmanager
-def over_chunks(code: Code, first_edge: Value, end_edge: Value) -> Iterator[Chunk]:
-    """The edges of a receiver."""
-    with code.loop(first_edge, end_edge, EDGES) as first:
-        count = code.lesser(end_edge - first, code.whole(EDGES))
+def over_chunks(code: Code, first_edge: Value, end_edge: Value, edges: int) -> Iterator[Chunk]:
+    """The edges of a receiver, so many at a time."""
+    with code.loop(first_edge, end_edge, edges) as first:
+        count = code.lesser(end_edge - first, code.whole(edges))
         opening = code.instruction("i1", f"icmp eq i64 {first.text}, {first_edge.text}")
-        yield Chunk(code, first, count, opening)
+        yield Chunk(code, first, count, opening, edges // code.lanes)
 
 
 class Kernel:
@@ -226,7 +223,11 @@ class Kernel:
         self.T = Coefficients(product.paths)
         n = len(self.T)
         self.moved, self.spline = n, n * (1 + tangent)
-        self.scratch = Scratch(code, self.spline + rows * (1 + slope) * (rows == SPLINE))
+        scalars = self.spline + rows * (1 + slope) * (rows == SPLINE)
+        self.edges = EDGES
+        while self.edges > code.lanes and self.edges * (scalars + n + 1) * code.bytes > STACK:
+            self.edges //= 2
+        self.scratch = Scratch(code, scalars, self.edges)
         self.with_slope = slope
         registers = code.machine.registers
         self.limit = 24 if registers >= 32 else 10
@@ -337,7 +338,7 @@ def forward(code: Code, product: Product, *, rows: int = 1, tangent: bool = Fals
         m = k.receiver("m", i)
         with code.when(code.less(first, end).negated()):
             over_channels(code, product.rows_out * C, lambda lanes: lanes.store(code.number(0.0), m))
-        with over_chunks(code, first, end) as chunk:
+        with over_chunks(code, first, end, k.edges) as chunk:
             k.read_edges(chunk)
 
             def body(lanes: Lanes) -> None:
@@ -370,10 +371,10 @@ def reverse(
     """
     k = Kernel(code, product, rows=rows, tangent=tangent, slope=True)
     C, n = product.channels, len(k.T)
-    sums = Scratch(code, n + 1)
+    sums = Scratch(code, n + 1, k.edges)
     with k.over_receivers() as (i, first, end):
         g_atom = k.receiver("g", i)
-        with over_chunks(code, first, end) as chunk:
+        with over_chunks(code, first, end, k.edges) as chunk:
             k.read_edges(chunk)
             with chunk.each() as (e, block, j):
                 scratch, into = k.scratch.edge(block, j), sums.edge(block, j)
