@@ -2,7 +2,7 @@
 
     python benchmarks/drift.py MODEL [--head HEAD] [--picoseconds 2] [--timestep 0.5] [--dtype float32]
 
-The box is first brought to rest and to 300 K. MODEL is any checkpoint that knows H and O; `make demo` leaves
+The box is first relaxed a little and warmed for 0.2 ps. MODEL is any checkpoint that knows H and O; `make demo` leaves
 one in crossfield-demo/model/best.safetensors (head molecules).
 """
 

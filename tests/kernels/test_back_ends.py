@@ -15,6 +15,7 @@ from crossfield.errors import InputError
 from crossfield.kernels import Convolution, Gate, NormSiLU, SphericalHarmonics, SymmetricContraction
 from crossfield.kernels.backend import Kernel, choose, use
 from crossfield.kernels.native import operations
+from crossfield.kernels.native.tensor_product import Product
 
 TOLERANCE = {torch.float64: 1e-12, torch.float32: 1e-5}
 Function = Callable[..., Sequence[Tensor]]
@@ -163,7 +164,7 @@ def test_third_derivatives():
     sender, first = torch.tensor([1, 0, 1]), torch.tensor([0, 2, 3])
     h, Y = noise(torch.empty(2, 4, 1), 0).double(), noise(torch.empty(4, 3), 1).double()
     w, g = noise(torch.empty(3, len(paths), 1), 2).double(), noise(torch.empty(2, 10, 1), 3).double()
-    g = g[:, : operations._product(flat, 1).rows_out]
+    g = g[:, : Product(paths, 1).rows_out]
     given_ = [x.requires_grad_() for x in (noise(h, 4), noise(Y, 5), noise(w, 6), g, h, Y, w)]
     assert torch.autograd.gradcheck(
         lambda *x: operations.convolution_tangent(*x, sender, first, flat), given_

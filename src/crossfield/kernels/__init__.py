@@ -1,4 +1,4 @@
-"""The heavy operations, each behind a small interface. Here: plain torch, any dtype, any derivative."""
+"""The heavy operations, each behind a small interface: of plain torch, or of compiled code (`native`)."""
 
 from crossfield.kernels.contraction import SymmetricContraction
 from crossfield.kernels.convolution import Convolution
