@@ -2,8 +2,8 @@
 
     python benchmarks/drift.py MODEL [--head HEAD] [--picoseconds 2] [--timestep 0.5] [--dtype float32]
 
-The box is first relaxed a little and warmed for 0.2 ps. MODEL is any checkpoint that knows H and O; `make demo` leaves
-one in crossfield-demo/model/best.safetensors (head molecules).
+The box is first relaxed a little and warmed for 0.2 ps. MODEL is any checkpoint that knows H and O; `make
+demo` leaves one in crossfield-demo/model/best.safetensors (head molecules).
 """
 
 from __future__ import annotations
