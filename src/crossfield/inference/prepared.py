@@ -40,6 +40,7 @@ class Prepared:
 
     def _begin(self) -> None:
         """Forget everything but the model."""
+        self._parameters = list(self.model.parameters())
         self._state = self._state_of_model()
         self._elements: tuple[int, ...] = ()
         self._step = 0.0  # Å; of the tables, once it is known
@@ -50,7 +51,7 @@ class Prepared:
 
     def _state_of_model(self) -> list[tuple[int, int]]:
         """What changes when a parameter does, or when its memory or precision does."""
-        return [(p.data_ptr(), p._version) for p in self.model.parameters()]
+        return [(p.data_ptr(), p._version) for p in self._parameters]
 
     def evaluate(self, graph: Graph, r: Tensor, *, gradient: bool = True, exact: bool = False) -> Evaluated:
         """Energies of atoms, and their derivatives by edge vectors.
