@@ -65,7 +65,6 @@ class State:
     slope: Tensor  # (stride,) derivative by the length of an edge
     knot: Tensor  # (E,) row of the table
     t: Tensor  # (stride,) and how far from there to the next
-    per_knot: Tensor  # (1,) knots per Å
     arrays: dict[tuple[str, int], Tensor]  # of layers: (N, size), or (parts, N, size) where parts add up
     energy: Tensor  # (N,) of the readouts, without scale
 
@@ -356,7 +355,7 @@ class Layer:
     def _reverse_messages(self, b: Block, table: Table, gm: int) -> None:
         s, k = b.state, self.kernels
         knots = (s.knot.data_ptr(), s.t.data_ptr())
-        per_knot, slope = s.per_knot.data_ptr(), s.slope.data_ptr()
+        slope = s.slope.data_ptr()
         if table.density is not None:
             density = self._from_first(table.density, table, 1)
             inverse = s.arrays["inverse", self.index].data_ptr() + b.begin * self.dtype.itemsize
@@ -364,9 +363,9 @@ class Layer:
             m = b.array("m", self.index, self.message_size)
             k.scale_reverse(0, b.size, inverse, self.law.data_ptr(), m, gm, grho)
             grho -= b.begin * self.dtype.itemsize
-            k.divisor_reverse(s.first.data_ptr(), b.begin, b.end, *knots, density, per_knot, grho, slope)
+            k.divisor_reverse(s.first.data_ptr(), b.begin, b.end, *knots, density, grho, slope)
         gu = s.arrays["gu", self.index][b.part].data_ptr() if self.index else 0
-        k.messages_reverse(*self._edges(b, table), per_knot, gm, gu, s.gY.data_ptr(), slope)
+        k.messages_reverse(*self._edges(b, table), gm, gu, s.gY.data_ptr(), slope)
 
     # -- inside
 

@@ -148,14 +148,13 @@ class Plan:
         torch.cumsum(torch.bincount(graph.receiver, minlength=N), 0, out=first[1:])
         t = self._array("t", 0, (stride,))
         knot = self._array("knot", 0, (max(E, 1),), torch.int64)
-        per_knot = 1.0
         if self.radial is not None:
             x = (d - self.radial.start) / self.radial.step
             whole = x.floor().clamp_(0, self.radial.rows - 4)
             t[:E] = x - whole
             pair = element[graph.sender] * len(frozen.elements) + element[graph.receiver]
             torch.add(whole.long(), pair, alpha=self.radial.rows, out=knot[:E])
-            per_knot = 1.0 / self.radial.step
+            knot[:E] *= 2  # of every knot there are two rows
         else:
             torch.mul(torch.arange(E), 2, out=knot[:E])
         widths = torch.zeros(3, stride, dtype=dtype)
@@ -185,7 +184,6 @@ class Plan:
             slope=slope,
             knot=knot,
             t=t,
-            per_knot=torch.tensor([per_knot], dtype=dtype),
             arrays=self._kept_arrays(N, gradient),
             energy=torch.zeros(N, dtype=dtype),
         )

@@ -18,7 +18,7 @@ from crossfield.model import Model
 
 ACCURACY = 1e-6  # eV/atom, by default
 # of radial functions, relative to their largest value, for every eV/atom
-TOLERANCE = 10.0
+TOLERANCE = 3.5
 SAMPLE = 8  # elements, spread over those of the model, that the distance of knots is chosen for
 
 

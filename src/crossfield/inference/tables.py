@@ -27,8 +27,10 @@ from crossfield.model.layer import EdgeGeometry, LayerShape
 
 Array = NDArray[np.float64]
 START = 0.5  # Å; where tables begin, unless atoms come closer
+FAR = 0.9  # Å; nearer, forces are tens of eV/Å, and a tenth of the accuracy will do
 CLOSEST = 0.01  # Å; below this, functions of the distance are evaluated
 INTERVALS = (256, 512, 1024, 2048, 4096)  # that are tried; the last is taken as it is
+PARTS = 4  # of the distance between two knots; at their ends the spline is compared with its function
 LARGEST = 4 << 30  # bytes of all tables
 
 
@@ -76,8 +78,8 @@ class Tables:
     start: float  # Å
     step: float  # Å
     rows: int  # per pair
-    weights: list[Tensor]  # per layer (pairs * rows, paths, channels)
-    densities: list[Tensor | None]  # per layer (pairs * rows,)
+    weights: list[Tensor]  # per layer (pairs * rows, 2, paths, channels): functions, and their derivatives
+    densities: list[Tensor | None]  # per layer (pairs * rows, 2)
     error: float  # largest deviation between knots, as `step_for` counts it
 
 
@@ -86,8 +88,8 @@ def step_for(frozen: Frozen, tolerance: float) -> float:
 
     Args:
         frozen: the model, with the elements to look at: each with itself, and the first with the last.
-        tolerance: largest deviation halfway between knots, relative to the largest value of a function; a
-            slope may deviate by ten times that, relative to the largest slope.
+        tolerance: largest deviation between knots, relative to the largest value of a function from 0.9 Å on;
+            nearer by, and for slopes relative to the largest slope, ten times that.
     """
     for intervals in INTERVALS:
         step = (frozen.config.cutoff - START) / intervals
@@ -120,15 +122,15 @@ def build(frozen: Frozen, *, start: float, step: float, dtype: torch.dtype) -> T
     weights, densities, worst = [], [], 0.0
     for layer in frozen.layers:
         P, C = len(layer.paths), filled(layer.edge_channels, lanes)
-        table = torch.zeros(n * n * rows, P, C, dtype=dtype)
-        density = torch.zeros(n * n * rows, dtype=dtype) if layer.divisor is not None else None
+        table = torch.zeros(n * n * rows, 2, P, C, dtype=dtype)
+        density = torch.zeros(n * n * rows, 2, dtype=dtype) if layer.divisor is not None else None
         for p, splines in enumerate(_splines(frozen, layer, start, step, _all_pairs(n))):
             here = slice(p * rows, (p + 1) * rows)
             weight, *others = splines
-            table[here, :, : layer.edge_channels] = torch.from_numpy(weight.rows).view(rows, P, -1)
+            table[here, :, :, : layer.edge_channels] = torch.from_numpy(weight.rows).view(rows, 2, P, -1)
             for other in others:
                 assert density is not None
-                density[here] = torch.from_numpy(other.rows[:, 0])
+                density[here] = torch.from_numpy(other.rows[:, :, 0])
             worst = max(worst, *(spline.error for spline in splines))
         weights.append(table)
         densities.append(density)
@@ -141,7 +143,7 @@ def size(model: Model, elements: int, start: float, step: float, dtype: torch.dt
     rows = _knots(model.config.cutoff, start, step) + 2
     shapes = [LayerShape.of(model.config, t) for t in range(model.config.layers)]
     row = sum(len(s.paths) * filled(s.edge.channels[0], lanes_of(dtype)) for s in shapes)
-    return elements**2 * rows * row * dtype.itemsize
+    return 2 * elements**2 * rows * row * dtype.itemsize
 
 
 def _knots(cutoff: float, start: float, step: float) -> int:
@@ -155,7 +157,7 @@ def _all_pairs(elements: int) -> Iterator[tuple[int, int]]:
 class Spline(NamedTuple):
     """Functions of one pair of elements."""
 
-    rows: Array  # (knots + 2, functions)
+    rows: Array  # (knots + 2, 2, functions), of the functions and of their derivatives
     error: float  # as `step_for` counts it
 
 
@@ -170,20 +172,22 @@ def _splines(
     frozen: Frozen, layer: FrozenLayer, start: float, step: float, pairs: Iterable[tuple[int, int]]
 ) -> Iterator[list[Spline]]:
     """Radial weights and, if there is one, density: pair by pair."""
-    # knots, and the points between them, of which every one is looked at
-    points = 2 * round((frozen.config.cutoff - start) / step) + 1
+    # knots, and the points between them, of which every one is looked at; a spline's slope is more exact than
+    # elsewhere at the knots and halfway between them
+    points = PARTS * round((frozen.config.cutoff - start) / step) + 1
     d = torch.linspace(start, frozen.config.cutoff, points, dtype=torch.float64)
+    far = max(0, min(points // PARTS - 1, math.ceil((FAR - start) / step)))
     for s, t in pairs:
         found = evaluate(frozen, layer, d, torch.full((points,), s), torch.full((points,), t))
-        splines = [_spline(found.weights.numpy(), found.weights_slope.numpy(), step)]
+        splines = [_spline(found.weights.numpy(), found.weights_slope.numpy(), step, far)]
         if found.density is not None and found.density_slope is not None:
-            splines.append(_spline(found.density.numpy(), found.density_slope.numpy(), step))
+            splines.append(_spline(found.density.numpy(), found.density_slope.numpy(), step, far))
         yield splines
 
 
-def _spline(values: Array, slopes: Array, step: float) -> Spline:
-    """Through every second value; the others are where it is compared."""
-    knots, between = values[::2], values[1::2]
+def _spline(values: Array, slopes: Array, step: float, far: int) -> Spline:
+    """Through some of the values, and compared with the others; before the knot `far`, less strictly."""
+    knots = values[::PARTS]
     rows = len(knots) + 2
     right = np.concatenate([slopes[:1], knots, slopes[-1:]])
     band = np.zeros((5, rows))  # band[2 + i - j, j] is entry (i, j)
@@ -193,8 +197,23 @@ def _spline(values: Array, slopes: Array, step: float) -> Spline:
     from scipy.linalg import solve_banded  # takes a while to import
 
     c = solve_banded((2, 2), band, right)
-    middle = (c[:-3] + 23 * c[1:-2] + 23 * c[2:-1] + c[3:]) / 48
-    slope = (-c[:-3] - 5 * c[1:-2] + 5 * c[2:-1] + c[3:]) / (8 * step)
-    error = np.abs(middle - between).max() / max(np.abs(values).max(), 1e-30)
-    error_of_slope = np.abs(slope - slopes[1::2]).max() / max(np.abs(slopes).max(), 1e-30)
-    return Spline(c, max(float(error), float(error_of_slope) * 0.1))
+    error = np.zeros(len(knots) - 1)
+    for k in range(1, PARTS):
+        weights, slope_weights = _cubic(k / PARTS)
+        value = sum(w * c[r : len(c) - 3 + r] for r, w in enumerate(weights))
+        slope = sum(w * c[r : len(c) - 3 + r] for r, w in enumerate(slope_weights)) / step
+        for found, exact, share in ((value, values, 1.0), (slope, slopes, 0.1)):
+            deviation = share * np.abs(found - exact[k::PARTS]).max(axis=1)
+            deviation[:far] *= 0.1 / max(np.abs(exact).max(), 1e-30)
+            deviation[far:] /= max(np.abs(exact[far * PARTS :]).max(), 1e-30)
+            np.maximum(error, deviation, out=error)
+    slopes_of_rows = np.diff(c, axis=0, append=c[-1:]) / step  # the last one is never read
+    return Spline(np.stack([c, slopes_of_rows], axis=1), float(error.max()))
+
+
+def _cubic(t: float) -> tuple[list[float], list[float]]:
+    """Weights of the rows of a cubic B-spline at 0 <= t <= 1 between two knots, and their derivatives."""
+    s = 1.0 - t
+    values = [s**3 / 6, (3 * t**3 - 6 * t**2 + 4) / 6, (3 * s**3 - 6 * s**2 + 4) / 6, t**3 / 6]
+    slopes = [-(s**2) / 2, (3 * t**2 - 4 * t) / 2, -(3 * s**2 - 4 * s) / 2, t**2 / 2]
+    return values, slopes

@@ -71,7 +71,7 @@ def gate_reverse(
 
 
 DIVISOR = ("first", "begin", "end", "knot", "t", "table", "law", "inverse")
-DIVISOR_REVERSE = ("first", "begin", "end", "knot", "t", "table", "per_knot", "grho", "slope")
+DIVISOR_REVERSE = ("first", "begin", "end", "knot", "t", "table", "grho", "slope")
 
 
 def divisor(code: Code, rows: int) -> None:
@@ -88,9 +88,8 @@ def divisor(code: Code, rows: int) -> None:
             knot = code.index(code.argument("knot"), e)
             if rows == SPLINE:
                 weights = spline(code.scalar(code.argument("t"), e))
-                rho.add(
-                    sum_of([b * code.scalar(code.argument("table"), knot + r) for r, b in enumerate(weights)])
-                )
+                table = [code.scalar(code.argument("table"), knot + 2 * r) for r in range(SPLINE)]
+                rho.add(sum_of([b * x for b, x in zip(weights, table, strict=True)]))
             else:
                 rho.add(code.scalar(code.argument("table"), knot))
         code.store(1.0 / (alpha + beta * rho.get()), code.argument("inverse"), i)
@@ -98,15 +97,15 @@ def divisor(code: Code, rows: int) -> None:
 
 def divisor_reverse(code: Code, rows: int) -> None:
     """Add to the derivative by the length of an edge what is due to rho of its receiver."""
-    first, per_knot = code.argument("first"), code.scalar(code.argument("per_knot"))
+    first = code.argument("first")
     with code.loop(code.argument("begin"), code.argument("end")) as i:
         g = code.scalar(code.argument("grho"), i)
         with code.loop(code.index(first, i), code.index(first, i + 1)) as e:
             knot = code.index(code.argument("knot"), e)
             if rows == SPLINE:
                 weights = spline_slope(code.scalar(code.argument("t"), e))
-                table = [code.scalar(code.argument("table"), knot + r) for r in range(rows)]
-                change = sum_of([b * x for b, x in zip(weights, table, strict=True)]) * per_knot
+                table = [code.scalar(code.argument("table"), knot + 2 * r + 1) for r in range(SPLINE - 1)]
+                change = sum_of([b * x for b, x in zip(weights, table, strict=True)])
             else:
                 change = code.scalar(code.argument("table"), knot + 1)
             old = code.scalar(code.argument("slope"), e)

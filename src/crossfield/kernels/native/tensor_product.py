@@ -9,7 +9,7 @@ message, a path contributes, summed over what is not an index of the result,
     gh[m1] += w q[m1]       gw = h[m1] q[m1]       gT[m1, m3] = sum over channels of w h[m1] g[m3]
 
 and gY follows from gT. In inference nothing is kept of the radial weights: they are formed in registers from
-rows of a table, w = sum over r of b[r] table[knot + r], with b the weights of a spline.
+rows of a table, w = sum over r of b[r] table[knot + 2 r], with b the weights of a spline.
 """
 
 from __future__ import annotations
@@ -25,8 +25,10 @@ from crossfield.kernels.native.emit import Code, Dual, Lanes, Number, Value, Var
 
 EDGES = 32  # at most, whose coefficients are kept at a time
 STACK = 128 << 10  # bytes of them, at most: threads may have little more
-SPLINE = 4  # rows of a table that a cubic B-spline combines
-GIVEN = 2  # rows of a table that holds value and derivative of every edge
+# Tables have two rows for each knot: of the function, and of its derivative. That could be had from the first
+# ones, but as differences of nearly equal numbers, of which float32 leaves too little.
+SPLINE = 4  # knots that a cubic B-spline combines; its derivative has one fewer
+GIVEN = 2  # rows of a table that holds value and derivative of every edge, and no spline
 
 
 class Product(NamedTuple):
@@ -257,9 +259,8 @@ class Kernel:
                 for r, b in enumerate(spline(t)):
                     self.scratch.put(block, self.spline + r, b)
                 if self.with_slope:
-                    step = code.spread(code.scalar(self.argument("per_knot")))
                     for r, b in enumerate(spline_slope(t)):
-                        self.scratch.put(block, self.spline + SPLINE + r, b * step)
+                        self.scratch.put(block, self.spline + SPLINE + r, b)
 
     def coefficients(self, edge: ScratchEdge, p: int) -> dict[tuple[int, int], Dual]:
         """T of a path."""
@@ -298,15 +299,19 @@ class Kernel:
             return Dual(
                 lanes.load(self.table(edge), p * C), lanes.load(moved, p * C) if moved else None
             ), None
-        rows = [lanes.load(self.table(edge), (r * P + p) * C) for r in range(self.rows)]
+        table = self.table(edge)
+
+        def row(knot: int, slope: int) -> Value:
+            return lanes.load(table, ((2 * knot + slope) * P + p) * C)
+
         if self.rows == GIVEN:
-            return Dual(rows[0]), rows[1]
-
-        def combined(first: int) -> Value:
-            return sum_of([scratch.get(first + r) * row for r, row in enumerate(rows)])
-
-        slope = combined(self.spline + SPLINE) if self.with_slope else None
-        return Dual(combined(self.spline)), slope
+            return Dual(row(0, 0)), row(0, 1) if self.with_slope else None
+        first = self.spline
+        weight = sum_of([scratch.get(first + r) * row(r, 0) for r in range(SPLINE)])
+        if not self.with_slope:
+            return Dual(weight), None
+        first += SPLINE
+        return Dual(weight), sum_of([scratch.get(first + r) * row(r, 1) for r in range(SPLINE - 1)])
 
     @contextmanager
     def over_receivers(self) -> Iterator[tuple[Value, Value, Value]]:
@@ -322,7 +327,7 @@ class Kernel:
 
 TABLE = ("first", "begin", "end", "sender", "h", "Y", "stride", "knot", "t", "table")
 FORWARD = (*TABLE, "m")
-REVERSE = (*TABLE, "per_knot", "g", "gh", "gY", "slope")
+REVERSE = (*TABLE, "g", "gh", "gY", "slope")
 WEIGHTS = ("first", "begin", "end", "sender", "h", "Y", "stride", "w")
 TRAINING_FORWARD = (*WEIGHTS, "m")
 TRAINING_FORWARD_TANGENT = (*WEIGHTS, "vh", "vY", "vw", "m")
@@ -440,8 +445,7 @@ def spline(t: Value) -> list[Value]:
 
 
 def spline_slope(t: Value) -> list[Value]:
-    """Their derivatives by t."""
+    """Weights of the three rows of its derivative, a quadratic B-spline."""
     s = 1.0 - t
-    d0, d3 = s * s * -0.5, t * t * 0.5
-    d1 = t * (t * 1.5 - 2.0)
-    return [d0, d1, (d0 + d1 + d3) * -1.0, d3]
+    q0, q2 = s * s * 0.5, t * t * 0.5
+    return [q0, 1.0 - q0 - q2, q2]
