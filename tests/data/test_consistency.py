@@ -122,6 +122,13 @@ def test_a_dissociation_trips_nothing() -> None:
     assert mixed_units(frames, shortest(frames)) == {}
 
 
+def test_bare_ions_trip_nothing() -> None:
+    """Three electrons less are 53 eV that the composition does not explain."""
+    frames = [frame(["Al", "O"], energy=-8640.0 - 0.2 * k, index=k) for k in range(6)]
+    frames += [frame(["Al"], energy=-6590.0), frame(["Al"], charge=3, energy=-6536.7)]
+    assert mixed_units(frames, shortest(frames)) == {}
+
+
 def test_noble_gases_are_not_in_bohr() -> None:
     made = [frame(["Ne"] * 3, energy=-0.01 * k, index=k) for k in range(8)]
     frames = [replace(f, positions=f.positions * 2) for f in made]

@@ -135,6 +135,22 @@ def test_isolated_atoms_are_kept_apart(tmp_path: Path) -> None:
         read_source(Source(files=(path,)), PLAIN)
 
 
+def test_isolated_ions_are_frames_to_learn(tmp_path: Path) -> None:
+    """Where the theory knows charge; they are never a reference."""
+    path = tmp_path / "a.xyz"
+    atoms = [("Na", -4412.0, 0, 2), ("Na", -4406.9, 1, 1), ("Al", -6590.0, 0, 2), ("Al", -6536.7, 3, 1)]
+    path.write_text(
+        "".join(
+            f"1\nenergy={E} charge={q} spin={s} config_type=IsolatedAtom\n{Z} 0 0 0\n" for Z, E, q, s in atoms
+        )
+    )
+    reading = read_source(Source(files=(path,)), STRICT)
+    assert [(f.energy, f.charge) for f in reading.isolated] == [(-4412.0, 0), (-6590.0, 0)]
+    assert [(f.energy, f.charge, f.spin) for f in reading.frames] == [(-4406.9, 1, 1), (-6536.7, 3, 1)]
+    with pytest.raises(InputError, match=r"frame 1: .*must be neutral .* which theory plain ignores"):
+        read_source(Source(files=(path,)), PLAIN)
+
+
 def test_a_lattice_without_pbc_is_periodic(tmp_path: Path) -> None:
     assert one(write_water(tmp_path / "a.xyz", f"energy=-1 {CELL}")).pbc.all()
     slab = one(write_water(tmp_path / "b.xyz", f'energy=-1 {CELL} pbc="T T F"'))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from copy import copy
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import torch
@@ -52,20 +53,40 @@ class GraphDataset:
         frames: labelled structures.
         heads: index of the head of each frame.
         cutoff: longest edge, Å.
+        inputs: numbers that the model reads besides charge and spin, in its order
+            (`ModelConfig.extra_inputs`).
 
     Raises:
-        InputError: as many heads as frames are needed; a structure without a graph, naming file and frame.
+        InputError: as many heads as frames are needed; a structure without a graph, or without a number that
+            the model reads, naming file and frame.
     """
 
-    def __init__(self, frames: Sequence[Frame], heads: Sequence[int], cutoff: float) -> None:
+    def __init__(
+        self, frames: Sequence[Frame], heads: Sequence[int], cutoff: float, inputs: Sequence[str] = ()
+    ) -> None:
         if len(heads) != len(frames):
             raise InputError(f"{len(frames)} frames need as many heads, not {len(heads)}")
         self.frames = tuple(frames)
         self.heads = tuple(heads)
-        self._graphs = [_graph(f, h, cutoff) for f, h in zip(self.frames, self.heads, strict=True)]
+        self._graphs = [_graph(f, h, cutoff, inputs) for f, h in zip(self.frames, self.heads, strict=True)]
 
     def __len__(self) -> int:
         return len(self.frames)
+
+    def subset(self, indices: Sequence[int]) -> GraphDataset:
+        """The frames of these indices, with the graphs they have."""
+        part = copy(self)
+        part.frames = tuple(self.frames[k] for k in indices)
+        part.heads = tuple(self.heads[k] for k in indices)
+        part._graphs = [self._graphs[k] for k in indices]
+        return part
+
+    def answered_by(self, head: int) -> GraphDataset:
+        """The same frames, all asked of one head."""
+        part = copy(self)
+        part.heads = (head,) * len(self)
+        part._graphs = [replace(g, head=torch.full_like(g.head, head)) for g in self._graphs]
+        return part
 
     def batch(self, indices: Sequence[int]) -> Batch:
         """Frames of these indices, in this order; an empty list is allowed."""
@@ -98,7 +119,14 @@ def collate_labels(frames: Sequence[Frame]) -> Labels:
     )
 
 
-def _graph(frame: Frame, head: int, cutoff: float) -> Graph:
+def _graph(frame: Frame, head: int, cutoff: float, inputs: Sequence[str]) -> Graph:
+    if missing := [name for name in inputs if name not in frame.inputs]:
+        raise InputError(
+            f"the model reads {missing[0]!r}, which theory {frame.theory!r} does not declare: describe it "
+            f"under `theories:` (inputs.{missing[0]})",
+            file=frame.file,
+            frame=frame.index,
+        )
     try:
         return build_graph(
             frame.Z,
@@ -109,6 +137,7 @@ def _graph(frame: Frame, head: int, cutoff: float) -> Graph:
             head=head,
             charge=frame.charge,
             spin=frame.spin,
+            extra=[frame.inputs[name] for name in inputs],
         )
     except InputError as error:
         raise InputError(error.message, file=frame.file, frame=frame.index) from error

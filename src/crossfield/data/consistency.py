@@ -13,11 +13,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from crossfield.data.composition import HARTREE, all_electron_energies, composition
 from crossfield.data.frame import Frame
 from crossfield.data.geometry import Shortest
-from crossfield.data.reference import composition
 
-HARTREE = 27.211386245988  # eV
 BOHR = 0.529177210903  # Å
 # eV in Hartree, Rydberg, kcal/mol, kJ/mol
 ENERGY_UNITS = (1 / HARTREE, 2 / HARTREE, 23.0605, 96.4853)
@@ -85,19 +84,15 @@ def _classes(frames: Sequence[Frame], keep: NDArray[np.bool_]) -> list[NDArray[n
 
 
 def _all_in_hartree(frames: Sequence[Frame], energy: Vector) -> str:
-    """Total energies of all electrons are within a percent of Thomas-Fermi atoms (Englert and Schwinger).
+    """Total energies of all electrons are within a percent of those of free atoms.
 
     In eV they are 27 times as large, and energies of valence electrons are far from both.
     """
     known = [int(k) for k in np.flatnonzero(np.isfinite(energy))]
     if len(known) == 0 or not any((frames[k].Z > 2).any() for k in known):
         return ""
-    expected = []
-    for k in known:
-        Z = frames[k].Z.astype(float)
-        atoms = -0.768745 * Z ** (7 / 3) + 0.5 * Z**2 - 0.269900 * Z ** (5 / 3)
-        expected.append(np.where(Z == 1, -0.5, atoms).mean())
-    ratio = energy[known] / np.array(expected)
+    expected = np.array([all_electron_energies(frames[k].Z).mean() for k in known]) / HARTREE
+    ratio = energy[known] / expected
     if abs(np.median(ratio) - 1) < 0.03 and np.abs(ratio - 1).max() < 0.06:
         return "the energies look like Hartree (total energies of all electrons): convert the file to eV"
     return ""

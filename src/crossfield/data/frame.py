@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +38,7 @@ class Frame:
     weights: Weights
     file: str  # where it was read
     index: int  # frame number in that file, from 0
+    inputs: Mapping[str, float] = field(default_factory=dict)  # what the theory declares besides charge, spin
 
     @property
     def num_atoms(self) -> int:

@@ -1,4 +1,4 @@
-"""Labels, charge, spin and weights of one frame."""
+"""Labels, charge, spin, further inputs and weights of one frame."""
 
 from __future__ import annotations
 
@@ -160,6 +160,20 @@ def read_spin(text: str | None, theory: Theory, *, isolated: bool) -> int:
     if spin < 1:
         raise InputError(f"the spin is a multiplicity 2S+1 and starts at 1, found {spin}")
     return spin
+
+
+def read_inputs(info: Mapping[str, str], theory: Theory, keys: Keys) -> dict[str, float]:
+    """The numbers besides charge and spin that a theory declares, by name.
+
+    Raises:
+        InputError: not one finite number, or missing where the theory has no default.
+    """
+    found = {}
+    for name in theory.inputs:
+        key = keys.of_input(name)
+        stated = number(info[key], key) if key in info else None
+        found[name] = theory.input_value(name, stated, where=f"{key}=... in the comment line")
+    return found
 
 
 def _state(

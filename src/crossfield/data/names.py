@@ -33,6 +33,12 @@ _NEVER_A_LABEL = re.compile(r"unit|weight|source|method|key|type")
 
 _WEIGHT = re.compile(r"weight")
 _NOT_A_LOSS_WEIGHT = re.compile(r"mol|atom|k_?point|mass")
+_WEIGHT_ROLES = {
+    "energy": "energy_weight",
+    "force": "forces_weight",
+    "stress": "stress_weight",
+    "virial": "stress_weight",
+}
 
 # units as declared in comment lines, lower case without spaces and carets
 _OURS: dict[str, frozenset[str]] = {
@@ -50,6 +56,21 @@ _QUANTITY = {
 }
 
 
+def is_likely(quantity: Quantity, name: str) -> bool:
+    """Whether a key of the comment line, or a column, may hold this quantity, going by its name."""
+    low = name.lower()
+    likely, unlikely = _LIKELY[quantity]
+    return bool(likely.search(low)) and not (_NEVER_A_LABEL.search(low) or unlikely.search(low))
+
+
+def weight_role(name: str) -> str | None:
+    """Which of `Keys` a key is that holds a weight in the loss, going by its name; None: it is no weight."""
+    low = name.lower()
+    if not _WEIGHT.search(low) or _NOT_A_LOSS_WEIGHT.search(low) or "unit" in low:
+        return None
+    return next((role for part, role in _WEIGHT_ROLES.items() if part in low), "weight")
+
+
 def check_not_elsewhere(quantity: Quantity, names: Iterable[str], keys: Keys) -> None:
     """Check that a label which the frame lacks is not there under another name.
 
@@ -64,11 +85,10 @@ def check_not_elsewhere(quantity: Quantity, names: Iterable[str], keys: Keys) ->
     wanted = getattr(keys, quantity)
     if wanted is None or (quantity == "stress" and keys.virial is not None):
         return
-    likely, unlikely = _LIKELY[quantity]
-    given = set(keys.model_dump().values())
+    given = set(keys.by_role.values())
     for name in names:
         low = name.lower()
-        if name in given or _NEVER_A_LABEL.search(low) or not likely.search(low) or unlikely.search(low):
+        if name in given or not is_likely(quantity, name):
             continue
         reason = f"there is no {quantity} under {wanted!r}, but the file has {name}: set keys.{quantity}"
         if quantity == "stress" and "virial" in low:
@@ -84,15 +104,10 @@ def check_weights_read(names: Iterable[str], keys: Keys) -> None:
     Raises:
         InputError: naming the key.
     """
-    roles = [("energy", "energy_weight"), ("force", "forces_weight"), ("stress", "stress_weight")]
-    given = set(keys.model_dump().values())
-    off = {role for role in [r for _, r in roles] + ["weight"] if getattr(keys, role) is None}
+    given = set(keys.by_role.values())
     for name in names:
-        low = name.lower()
-        if name in given or not _WEIGHT.search(low) or _NOT_A_LOSS_WEIGHT.search(low) or "unit" in low:
-            continue
-        role = next((role for part, role in roles if part in low), "weight")
-        if role not in off:
+        role = weight_role(name)
+        if name not in given and role is not None and getattr(keys, role) is not None:
             raise InputError(f"the weight {name} is not read: set keys.{role} to {name}, or to null")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -17,10 +17,11 @@ from crossfield.data.consistency import mixed_units
 from crossfield.data.frame import Frame, Weights
 from crossfield.data.source import Keys, Source
 from crossfield.data.textfile import read_text
-from crossfield.errors import InputError
+from crossfield.errors import InputError, nearest
 from crossfield.theory import Theory, check_parity
 
 NO_LABEL = "no energy, forces or stress"
+_NO_THEORY = Theory(name="", charge="e", spin="2S+1")  # whose rules hold where none will be asked
 
 
 class Rejected(NamedTuple):
@@ -66,6 +67,9 @@ def read_source(source: Source, theory: Theory, *, base: Path = Path()) -> Readi
     `rejected`. Bad frames stop the reading, or are listed too (`source.bad_frames`); a damaged file always
     stops it.
 
+    An isolated atom with a charge gives no reference energy; where the theory knows charge, it is a frame
+    like any other.
+
     Args:
         source: files, keys and what to do with bad frames.
         theory: the level of theory of the labels.
@@ -73,13 +77,15 @@ def read_source(source: Source, theory: Theory, *, base: Path = Path()) -> Readi
 
     Raises:
         InputError: naming file and frame; also where a file has no frame of the theory, where nothing usable
-            is left, or where a key given by the user occurs in no frame.
+            is left, where a key given by the user occurs in no frame, or is that of an input which the theory
+            does not declare.
     """
     found: list[_Found] = []
     rejected: list[Rejected] = []
     seen: set[str] = set()
+    complete = source.model_copy(update={"keys": _with_inputs(source.keys, theory)})
     for path in _paths(source, base):
-        _read_file(path, source, theory, found, rejected, seen)
+        _read_file(path, complete, theory, found, rejected, seen)
     _check_keys_seen(source, seen)
     if source.check_units:
         found = _without_mixed_units(found, source, rejected)
@@ -100,15 +106,18 @@ def read_structures(
     *,
     theory: Theory | None = None,
     keys: Keys | None = None,
+    inputs: Sequence[str] = (),
     bad_frames: Literal["stop", "list"] = "stop",
 ) -> Reading:
     """Read structures to predict for, with the checks of `read_source`; labels in the file are not read.
 
     Args:
         path: extended XYZ, gzipped or not.
-        theory: the theory that will be asked, whose rules for charge and spin apply; without one, charge is 0
-            and spin 1 where a frame states none.
-        keys: names of charge, spin, domain and group.
+        theory: the theory that will be asked, whose rules for charge, spin and further inputs apply; without
+            one, charge is 0 and spin 1 where a frame states none.
+        keys: names of charge, spin, inputs, domain and group.
+        inputs: what the model reads besides (`ModelConfig.extra_inputs`). Where the theory does not declare
+            them, they are read from the frames that state them.
         bad_frames: as in `Source`.
 
     Returns:
@@ -117,7 +126,9 @@ def read_structures(
     Raises:
         InputError: naming file and frame; also where no usable structure is left.
     """
-    keys = keys or Keys()
+    rules = theory or _NO_THEORY
+    undeclared = [name for name in inputs if name not in rules.inputs]
+    keys = _with_inputs(keys or Keys(), rules, undeclared)
     frames: list[Frame] = []
     rejected: list[Rejected] = []
     for raw in extxyz.split_frames_of(read_text(path), str(path)):
@@ -126,6 +137,10 @@ def read_structures(
             names.check_units(info)
             structure = _structure(raw, info)
             charge, spin = _charge_and_spin(info, structure.Z, theory, keys, isolated=len(structure.Z) == 1)
+            own = labels.read_inputs(info, rules, keys)
+            for name in undeclared:
+                if (key := keys.of_input(name)) in info:
+                    own[name] = labels.number(info[key], key)
         except InputError as error:
             _reject(error, str(path), raw.index, bad_frames, rejected)
             continue
@@ -146,6 +161,7 @@ def read_structures(
                 weights=Weights(),
                 file=str(path),
                 index=raw.index,
+                inputs=own,
             )
         )
     if not frames:
@@ -215,7 +231,12 @@ def _frame(
     isolated = _is_isolated(info, structure)
     charge, spin = _charge_and_spin(info, structure.Z, theory, keys, isolated=isolated)
     if isolated and charge != 0:
-        raise InputError(f"an isolated atom must be neutral to be a reference, its charge is {charge}")
+        if theory.charge == "ignored":
+            raise InputError(
+                f"an isolated atom must be neutral to be a reference, its charge is {charge}, which theory "
+                f"{theory.name} ignores"
+            )
+        isolated = False  # an ion to learn, from which no E0 follows
     energy = _energy(info, keys)
     forces = _forces(structure, keys)
     stress = _stress(info, structure.cell, keys, declared="stress" in declared)
@@ -239,6 +260,7 @@ def _frame(
         weights=labels.read_weights(info, keys),
         file=file,
         index=raw.index,
+        inputs=labels.read_inputs(info, theory, keys),
     )
     return _Found(frame, isolated, structure.shortest)
 
@@ -272,7 +294,7 @@ def _charge_and_spin(
 ) -> tuple[int, int]:
     charge_text, spin_text = info.get(keys.charge or ""), info.get(keys.spin or "")
     # without a theory both are optional, and a spin is only checked where the frame states it
-    rules = theory or Theory(name="", charge="e", spin="2S+1")
+    rules = theory or _NO_THEORY
     if charge_text is None and rules.charge != "ignored":
         names.check_not_elsewhere("charge", info, keys)
     if spin_text is None and rules.spin != "ignored":
@@ -325,15 +347,27 @@ def _stress(
     return stress
 
 
+def _with_inputs(keys: Keys, theory: Theory, more: Sequence[str] = ()) -> Keys:
+    """The keys with those of all inputs written out, so that none is taken for a label."""
+    known = [*theory.inputs, *more]
+    for name in keys.inputs:
+        if name not in known:
+            there = f"it declares: {', '.join(known)}" if known else "it declares none"
+            hint = f"{nearest(name, known)} ({there})"
+            raise InputError(f"keys.inputs.{name}: theory {theory.name} declares no such input{hint}")
+    return keys.model_copy(update={"inputs": {name: keys.of_input(name) for name in known}})
+
+
 def _text(info: Mapping[str, str], key: str | None) -> str:
     return "" if key is None else info.get(key, "").strip()
 
 
 def _check_keys_seen(source: Source, seen: set[str]) -> None:
     """A name that the user gave and that no frame has would leave a label silently unread."""
-    defaults = Keys().model_dump()
-    for role, name in source.keys.model_dump().items():
-        if name is not None and name != defaults[role] and name not in seen:
+    defaults = Keys().by_role
+    for role, name in source.keys.by_role.items():
+        usual = defaults.get(role, role.removeprefix("inputs."))
+        if name is not None and name != usual and name not in seen:
             there = ", ".join(sorted(seen - {"", "Properties", "Lattice", "pbc", "species", "pos"}))
             raise InputError(
                 f"no frame has {name!r}, which is given as keys.{role} (there are: {there or 'none'})",

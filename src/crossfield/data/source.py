@@ -8,6 +8,8 @@ from typing import Literal
 from ase.data import chemical_symbols
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from crossfield.errors import InputError
+
 
 class Keys(BaseModel):
     """Names of labels in a file. None: deliberately not read, whatever the file holds.
@@ -29,6 +31,8 @@ class Keys(BaseModel):
         energy_weight: factor on the energy term.
         forces_weight: factor on the force term.
         stress_weight: factor on the stress term.
+        inputs: keys of the further numbers that the theory declares, by name of the input; without an entry,
+            the key is that name.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -46,10 +50,33 @@ class Keys(BaseModel):
     energy_weight: str | None = "energy_weight"
     forces_weight: str | None = "forces_weight"
     stress_weight: str | None = "stress_weight"
+    inputs: dict[str, str] = Field(default_factory=dict)
+
+    @property
+    def by_role(self) -> dict[str, str | None]:
+        """Every key by what is read under it: "energy", ..., "inputs.NAME"."""
+        own: dict[str, str | None] = self.model_dump(exclude={"inputs"})
+        return own | {f"inputs.{name}": key for name, key in self.inputs.items()}
+
+    def of_input(self, name: str) -> str:
+        """The key of an input.
+
+        Raises:
+            InputError: something else is read under its name.
+        """
+        key = self.inputs.get(name, name)
+        other = next(
+            (role for role, own in self.by_role.items() if own == key and role != f"inputs.{name}"), None
+        )
+        if other is not None:
+            raise InputError(
+                f"{key!r} is read as keys.{other}: name the key of {name!r} in keys.inputs.{name}"
+            )
+        return key
 
     @model_validator(mode="after")
     def _distinct(self) -> Keys:
-        names = [name for name in self.model_dump().values() if name is not None]
+        names = [name for name in self.by_role.values() if name is not None]
         if any(not name.strip() for name in names):
             raise ValueError("a key cannot be empty; null leaves a label unread")
         twice = sorted({name for name in names if names.count(name) > 1})

@@ -105,7 +105,9 @@ def _groups(frames: Sequence[Frame], seed: int, by: str) -> list[_Group]:
 
 
 def _fingerprint(frame: Frame) -> str:
-    parts = (frame.Z, frame.positions, frame.cell, frame.pbc, np.array([frame.charge, frame.spin]))
+    parts = [frame.Z, frame.positions, frame.cell, frame.pbc, np.array([frame.charge, frame.spin])]
+    if frame.inputs:
+        parts.append(np.array([frame.inputs[name] for name in sorted(frame.inputs)]))
     digest = hashlib.sha256()
     for part in parts:
         digest.update(np.ascontiguousarray(part).tobytes())

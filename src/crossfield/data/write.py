@@ -16,13 +16,13 @@ from crossfield.inference.potential import Result
 
 
 def to_atoms(frame: Frame) -> Atoms:
-    """ASE atoms of a frame, with `charge` and `spin` in `info`; labels are left behind."""
+    """ASE atoms of a frame, with `charge`, `spin` and further inputs in `info`; labels are left behind."""
     return Atoms(
         numbers=frame.Z,
         positions=frame.positions,
         cell=frame.cell,
         pbc=frame.pbc,
-        info={"charge": frame.charge, "spin": frame.spin},
+        info={"charge": frame.charge, "spin": frame.spin, **frame.inputs},
     )
 
 

@@ -127,8 +127,9 @@ class Potential:
         """Energy, energies per atom, forces and stress of structures, and what these are sums of.
 
         Args:
-            structures: ASE atoms. Total charge (e) and multiplicity (2S+1) are read from `info["charge"]` and
-                `info["spin"]`, or are the defaults of the head's theory.
+            structures: ASE atoms. Total charge (e), multiplicity (2S+1) and any further number that the model
+                reads are read from `info["charge"]`, `info["spin"]` and `info[NAME]`, or are the defaults of
+                the head's theory.
             head: which head answers; None: the default one.
             batch_size: structures evaluated at once; "auto": as many as fit in about 1 GiB.
             forces, stress: what to compute besides the energy.
@@ -140,9 +141,9 @@ class Potential:
             One result per structure, in order.
 
         Raises:
-            InputError: unknown head, an element without a reference energy in this head, a charge or spin
-                that must be stated and is not, or that the model cannot read, NaN positions, or atoms at
-                the same place.
+            InputError: unknown head, an element without a reference energy in this head, a charge, spin or
+                other input that must be stated and is not, or that the model cannot read, NaN positions, or
+                atoms at the same place.
         """
         if isinstance(structures, Atoms):
             structures = [structures]
@@ -335,7 +336,12 @@ class Potential:
         charge = self._input("charge", atoms, chosen, chosen.theory.default_charge)
         spin = self._input("spin", atoms, chosen, chosen.theory.default_spin)
         config = self.model.config
-        extra = {name: _number(atoms.info[name]) for name in config.extra_inputs if name in atoms.info}
+        extra = {
+            name: chosen.theory.input_value(
+                name, _number(atoms.info[name]) if name in atoms.info else None, where=f"atoms.info[{name!r}]"
+            )
+            for name in config.extra_inputs
+        }
         config.check_inputs(charge=charge, spin=spin, extra=extra)
         if chosen.theory.spin != "ignored" and {"charge", "spin"} <= set(atoms.info) and not atoms.pbc.any():
             check_parity(int(atoms.numbers.sum()), int(charge), int(spin))

@@ -2,14 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib import resources
+from typing import Annotated, Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    FiniteFloat,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+)
 
 from crossfield.errors import InputError, nearest
+
+
+class InputMeaning(BaseModel):
+    """A number per structure, besides charge and spin, that tells apart what a theory computes.
+
+    Attributes:
+        meaning: what the number is, with its unit ("electric field along z, V/Å").
+        default: its value in frames that do not state one; None: they must state it.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    meaning: str = Field(min_length=1)
+    default: FiniteFloat | None = None
+
+
+def _not_charge_or_spin(name: str) -> str:
+    if name in ("charge", "spin"):
+        raise ValueError(f"{name} has fields of its own: describe it as {name} and default_{name}")
+    return name
+
+
+InputName = Annotated[str, Field(pattern="^[A-Za-z][A-Za-z0-9_]*$"), AfterValidator(_not_charge_or_spin)]
 
 
 class TheoryDescription(BaseModel):
@@ -23,6 +55,7 @@ class TheoryDescription(BaseModel):
         spin: what the spin of a frame means (for instance "2S+1"), or "ignored".
         default_charge: charge (e) of frames that do not state one; None: they must state it.
         default_spin: spin multiplicity of frames that do not state one; None: they must state it.
+        inputs: further numbers per structure, by name, that a model may read (`model.inputs`).
         reference: zero of energy, and where the method is described.
         data: the data set that labels of this theory come from.
         notes: known limits.
@@ -37,9 +70,18 @@ class TheoryDescription(BaseModel):
     spin: str = "ignored"
     default_charge: int | None = 0
     default_spin: int | None = 1
+    inputs: dict[InputName, InputMeaning] = Field(default_factory=dict)
     reference: str = ""
     data: str = ""
     notes: str = ""
+
+    @model_serializer(mode="wrap")
+    def _without_empty_inputs(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Few theories have inputs, and files of those that have none stay readable to older versions."""
+        fields: dict[str, Any] = plain(self)
+        if not self.inputs:
+            fields.pop("inputs", None)
+        return fields
 
 
 class Theory(TheoryDescription):
@@ -50,6 +92,50 @@ class Theory(TheoryDescription):
     """
 
     name: str
+
+    def input_value(self, name: str, stated: float | None, *, where: str) -> float:
+        """The number that a model reads of a structure.
+
+        Args:
+            name: name of the input.
+            stated: what the structure states; None: nothing.
+            where: the place where it would be stated, for the message.
+
+        Raises:
+            InputError: nothing is stated, and this theory has no default for it or does not know it.
+        """
+        if stated is not None:
+            return stated
+        if name not in self.inputs:
+            raise InputError(
+                f"the model reads {name!r} of every structure, which theory {self.name!r} does not declare: "
+                f"describe it under `theories:` (inputs.{name}, with its meaning and perhaps a default), "
+                f"or state it as {where}"
+            )
+        known = self.inputs[name]
+        if known.default is None:
+            raise InputError(
+                f"theory {self.name!r} needs {name!r} ({known.meaning}) of every structure: "
+                f"state it as {where}, or give it a default under `theories:`"
+            )
+        return known.default
+
+    def check_declares(self, names: Iterable[str]) -> None:
+        """Check that this theory says what the inputs of a model mean.
+
+        Args:
+            names: inputs besides charge and spin (`ModelConfig.extra_inputs`).
+
+        Raises:
+            InputError: naming the first that it does not declare.
+        """
+        for name in names:
+            if name not in self.inputs:
+                raise InputError(
+                    f"the model reads {name!r} of every structure, and theory {self.name!r} does not say "
+                    f"what that is: describe it under `theories:` (inputs.{name}, with its meaning and "
+                    "perhaps a default)"
+                )
 
 
 @cache
