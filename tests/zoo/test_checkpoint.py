@@ -77,7 +77,7 @@ def test_metadata(path, tiny):
 def test_the_file_is_plain_safetensors(path, tiny):
     with safe_open(path, framework="pt") as file:
         assert set(file.keys()) == {name for name, _ in tiny.named_parameters()}
-        assert json.loads(file.metadata()["crossfield"])["format_version"] == 2
+        assert json.loads(file.metadata()["crossfield"])["format_version"] == checkpoint.KIND.version
 
 
 def test_same_weights_same_checksum(tmp_path, tiny):

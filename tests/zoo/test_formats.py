@@ -45,3 +45,24 @@ def test_version_2():
     for i, atoms in enumerate(structures()):
         (result,) = potential.predict(atoms, head=potential.heads[i])
         assert result.energy == pytest.approx(EXPECTED["nonlinear"]["energy"][i], rel=1e-12)
+
+
+def test_version_3():
+    """Weights are scaled for the two heads and three elements there were before others were added."""
+    potential = load(FOLDER / "v3.safetensors", table_accuracy=None)
+    config = potential.model.config
+    assert (config.scaled_for_heads, config.scaled_for_elements) == (2, 3)
+    assert (potential.heads, config.elements, potential.head) == (["a", "b", "c"], (1, 6, 7, 8), "b")
+    water = Atoms(
+        "OHH", [[0.0, 0.0, 0.1], [0.76, 0.0, 0.69], [-0.7, 0.1, 0.75]], info={"charge": 1, "spin": 2}
+    )
+    for head, energy in (("a", -2069.286365520527), ("b", -2072.062370448067), ("c", -2026.1811852240337)):
+        (result,) = potential.predict(water, head=head)
+        assert result.energy == pytest.approx(energy, rel=1e-13)
+    (result,) = potential.predict(water, head="a")
+    forces = [
+        [-0.012616839273965057, -0.02402002553683825, -0.2964546931457395],
+        [-0.10686311768869966, 0.019700009295926878, 0.1521445327338472],
+        [0.11947995696266471, 0.00432001624091137, 0.1443101604118923],
+    ]
+    np.testing.assert_allclose(result.forces, forces, rtol=0, atol=1e-13)

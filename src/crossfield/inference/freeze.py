@@ -251,9 +251,7 @@ def _last_readout(model: Model, head: int) -> tuple[Tensor, LastReadout]:
     assert isinstance(readout, NonLinearReadout | BiasReadout)
     width = readout.width
     mine = slice(head * width, (head + 1) * width)
-    names = ("weight_1", "weight_2", "weight_3")
-    weights = [getattr(readout, name) for name in names if hasattr(readout, name)]
-    first, *middle, last = [w * w.shape[0] ** -0.5 for w in weights]
+    first, *middle, last = readout.matrices()
     chosen = [w[mine, mine] for w in middle] + [last[mine, head : head + 1]]
     if isinstance(readout, BiasReadout):
         biases = [readout.bias_2[mine], readout.bias_3[head : head + 1]]
@@ -264,7 +262,7 @@ def _last_readout(model: Model, head: int) -> tuple[Tensor, LastReadout]:
 
 def _linear_readout(readout: nn.Module, head: int) -> Tensor:
     assert isinstance(readout, LinearReadout)
-    return readout.weight[:, head : head + 1] * readout.weight.shape[0] ** -0.5
+    return readout.matrix()[:, head : head + 1]
 
 
 def _apply(w: Tensor, x: Tensor, z: Tensor) -> Tensor:

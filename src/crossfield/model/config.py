@@ -14,6 +14,7 @@ Positive = Annotated[int, Field(gt=0)]
 Block = Literal["nonlinear", "residual", "density_residual", "plain", "density"]
 InputName = Annotated[str, Field(pattern="^[A-Za-z][A-Za-z0-9_]*$")]
 MAX_MONOMIALS = 25_000  # of one degree; l_max 4 has 20,475 of degree 4, and l_max 3 has 816 of degree 3
+MAX_ELEMENT = 118
 KNOWN_INPUTS = ("charge", "spin")  # every structure has these; others are named by the model
 
 
@@ -87,6 +88,9 @@ class ModelConfig(BaseModel):
         inputs: numbers per structure that the model reads, by name: "charge", "spin", or any other, which
             is then read from `info` of the structure.
         embedding_readout: whether the embedding, inputs included, contributes an energy per head.
+        scaled_for_heads: the number of heads by which weights of readouts are scaled; None: that which there
+            is. It stays when heads are added or removed, so that stored weights mean the same as before.
+        scaled_for_elements: likewise the number of elements by which weights of elements are scaled.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -118,12 +122,14 @@ class ModelConfig(BaseModel):
     last_readout_only: bool = False
     inputs: dict[InputName, InputConfig] = Field(default_factory=dict)
     embedding_readout: bool = False
+    scaled_for_heads: int | None = Field(None, gt=0, le=1_000_000)
+    scaled_for_elements: int | None = Field(None, gt=0, le=MAX_ELEMENT)
 
     @model_validator(mode="after")
     def _consistent(self) -> ModelConfig:
         if list(self.elements) != sorted(set(self.elements)) or not self.elements:
             raise ValueError("elements must be distinct and ascending")
-        if self.elements[-1] > 118:
+        if self.elements[-1] > MAX_ELEMENT:
             raise ValueError(f"there is no element {self.elements[-1]}")
         if self.max_L > self.l_max:
             raise ValueError(f"max_L ({self.max_L}) cannot exceed l_max ({self.l_max})")
@@ -152,6 +158,15 @@ class ModelConfig(BaseModel):
     def blocks(self) -> tuple[Block, ...]:
         """Kind of the interaction, layer by layer."""
         return (self.first_interaction or self.interaction, *(self.interaction,) * (self.layers - 1))
+
+    @property
+    def element_scale(self) -> int:
+        """The number of elements by which weights are scaled."""
+        return self.scaled_for_elements or len(self.elements)
+
+    def head_scale(self, heads: int) -> int:
+        """The number of heads by which weights are scaled, in a model with `heads` of them."""
+        return self.scaled_for_heads or heads
 
     @property
     def extra_inputs(self) -> tuple[str, ...]:

@@ -72,7 +72,7 @@ class PlainInteraction(nn.Module):
         super().__init__()
         shape = LayerShape.of(config, layer)
         self.messages = Messages(config, shape, divisor)
-        self.mix = ElementLinear(len(config.elements), shape.product, shape.product)
+        self.mix = ElementLinear(len(config.elements), shape.product, shape.product, config.element_scale)
 
     def forward(self, h: list[Tensor], element: Tensor, edges: EdgeGeometry) -> tuple[list[Tensor], None]:
         """Features h, per l (N, 2l+1, C), and element index (N,) to (A, nothing)."""
@@ -86,7 +86,9 @@ class ResidualInteraction(nn.Module):
         super().__init__()
         shape = LayerShape.of(config, layer)
         self.messages = Messages(config, shape, divisor)
-        self.skip = ElementLinear(len(config.elements), shape.hidden_in, shape.hidden_out)
+        self.skip = ElementLinear(
+            len(config.elements), shape.hidden_in, shape.hidden_out, config.element_scale
+        )
 
     def forward(
         self, h: list[Tensor], element: Tensor, edges: EdgeGeometry

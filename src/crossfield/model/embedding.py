@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -13,15 +14,24 @@ from crossfield.model.initial import normal
 
 
 class ElementEmbedding(nn.Module):
-    """One row of channels per element: a Linear on the one-hot element, scaled by 1/sqrt(elements)."""
+    """One row of channels per element: a Linear on the one-hot element, scaled by 1/sqrt(elements).
 
-    def __init__(self, elements: int, channels: int) -> None:
+    Args:
+        elements: number of elements.
+        channels: length of a row.
+        scaled_for: the number of elements in the scale.
+    """
+
+    of_elements: ClassVar[tuple[str, ...]] = ("weight",)  # parameters whose first axis runs over elements
+
+    def __init__(self, elements: int, channels: int, scaled_for: int) -> None:
         super().__init__()
+        self.scaled_for = scaled_for
         self.weight = nn.Parameter(normal(elements, channels))
 
     def table(self) -> Tensor:
         """(elements, channels)."""
-        return self.weight * self.weight.shape[0] ** -0.5
+        return self.weight * self.scaled_for**-0.5
 
 
 class InputEmbedding(nn.Module):

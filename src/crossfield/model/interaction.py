@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor, nn
 
 from crossfield.algebra import Irreps
 from crossfield.kernels import Convolution, Gate, segment_sum
-from crossfield.model.config import ModelConfig
+from crossfield.model.config import MAX_ELEMENT, ModelConfig
 from crossfield.model.layer import EdgeGeometry, LayerShape
 from crossfield.model.linear import Linear
 from crossfield.model.radial import RadialNetwork
@@ -21,6 +23,10 @@ class NonlinearInteraction(nn.Module):
         layer: index of the layer, from 0; the first one only receives scalars.
     """
 
+    # parameters whose first axis runs over elements
+    of_elements: ClassVar[tuple[str, ...]] = ("sender_embedding", "receiver_embedding")
+    numbers: Tensor  # (elements,) atomic numbers
+
     def __init__(self, config: ModelConfig, layer: int) -> None:
         super().__init__()
         shape = LayerShape.of(config, layer)
@@ -29,6 +35,8 @@ class NonlinearInteraction(nn.Module):
         elements, n = len(config.elements), config.radial_basis
         self.sender_embedding = nn.Parameter(torch.empty(elements, config.channels).uniform_(-1e-3, 1e-3))
         self.receiver_embedding = nn.Parameter(torch.empty(elements, config.channels).uniform_(-1e-3, 1e-3))
+        self.embedding_scale = config.element_scale**-0.5
+        self.register_buffer("numbers", torch.tensor(config.elements), persistent=False)
         self.linear_up = Linear(shape.hidden_in, shape.edge)
         self.linear_res = Linear(shape.edge, gated)
         self.linear_skip = Linear(shape.hidden_in, shape.hidden_out)
@@ -61,8 +69,16 @@ class NonlinearInteraction(nn.Module):
 
     def radial_functions(self, edges: EdgeGeometry) -> tuple[Tensor, Tensor]:
         """Radial weights (E, paths * C) and densities (E, 1): functions of length and elements of an edge."""
-        scale = self.sender_embedding.shape[0] ** -0.5
-        a_s, a_t = self.sender_embedding * scale, self.receiver_embedding * scale
-        e = (edges.basis, a_s, a_t, edges.element_sender, edges.element_receiver)
+        a_s, a_t = self._by_number(self.sender_embedding), self._by_number(self.receiver_embedding)
+        e = (edges.basis, a_s, a_t, self.numbers[edges.element_sender], self.numbers[edges.element_receiver])
         rho = torch.tanh(self.density(*e) ** 2)
         return self.radial(*e, edges.cutoff), rho if edges.cutoff is None else rho * edges.cutoff
+
+    def _by_number(self, embedding: Tensor) -> Tensor:
+        """Embeddings (elements, C), scaled, as rows of a table over all atomic numbers.
+
+        How a row of a matrix product is rounded depends on where it stands and on the number of rows. So it
+        stays what it is, to the last bit, when the model learns other elements.
+        """
+        table = embedding.new_zeros(MAX_ELEMENT + 1, embedding.shape[1])
+        return table.index_copy(0, self.numbers, embedding * self.embedding_scale)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from torch import Tensor, nn
 
 from crossfield.algebra import Irreps
@@ -37,11 +39,18 @@ class ElementLinear(nn.Module):
     """As `Linear`, with weights of its own for every element; scaled by 1/sqrt(fan-in * elements).
 
     An l of the output that the input lacks is zero.
+
+    Args:
+        elements: number of elements.
+        irreps_in, irreps_out: what comes in and goes out.
+        scaled_for: the number of elements in the scale.
     """
 
-    def __init__(self, elements: int, irreps_in: Irreps, irreps_out: Irreps) -> None:
+    of_elements: ClassVar[tuple[str, ...]] = ("weights",)  # parameters whose first axis runs over elements
+
+    def __init__(self, elements: int, irreps_in: Irreps, irreps_out: Irreps, scaled_for: int) -> None:
         super().__init__()
-        self.irreps_out = irreps_out
+        self.irreps_out, self.scaled_for = irreps_out, scaled_for
         self.weights = nn.ParameterList(
             nn.Parameter(normal(elements, n_in, n_out))
             for n_in, n_out in zip(irreps_in.channels, irreps_out.channels, strict=False)
@@ -49,7 +58,7 @@ class ElementLinear(nn.Module):
 
     def matrices(self) -> list[Tensor]:
         """Per l (elements, C_in, C_out), scaled."""
-        return [w * (w.shape[0] * w.shape[1]) ** -0.5 for w in self.weights]
+        return [w * (self.scaled_for * w.shape[1]) ** -0.5 for w in self.weights]
 
     def forward(self, x: list[Tensor], element: Tensor) -> list[Tensor]:
         """Per l (N, 2l+1, C_in) and element index (N,) to per l (N, 2l+1, C_out)."""

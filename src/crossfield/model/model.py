@@ -55,7 +55,7 @@ class Model(nn.Module):
         self.config, self.heads = config, tuple(heads)
         self.default_head = None if default_head is None else heads[head_index(heads, default_head)].name
 
-        self.embedding = ElementEmbedding(len(config.elements), config.channels)
+        self.embedding = ElementEmbedding(len(config.elements), config.channels, config.element_scale)
         self.inputs = InputEmbedding(config.inputs, config.channels) if config.inputs else None
         self.embedding_readout = (
             LinearReadout(config.channels, len(heads)) if config.embedding_readout else None

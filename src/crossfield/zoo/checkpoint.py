@@ -29,7 +29,12 @@ def _from_1(document: dict[str, Any]) -> dict[str, Any]:
     return document | {"default_head": None}
 
 
-KIND = container.Kind("crossfield", "a Crossfield checkpoint", version=2, upgrades={1: _from_1})
+def _from_2(document: dict[str, Any]) -> dict[str, Any]:
+    """Version 2 knew no other scales of weights than by the heads and elements that there are."""
+    return document
+
+
+KIND = container.Kind("crossfield", "a Crossfield checkpoint", version=3, upgrades={1: _from_1, 2: _from_2})
 _LIBRARIES = ("crossfield", "torch", "numpy", "ase", "vesin", "cuequivariance")
 
 
