@@ -2,9 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
 
 def say(text: str) -> None:
     """One line, never wrapped."""
     from rich.console import Console
 
     Console(stderr=True, soft_wrap=True).print(text, highlight=False, markup=False)
+
+
+@contextmanager
+def progress(what: str, total: int) -> Iterator[Callable[[int], None]]:
+    """Show a bar on standard error if that is a terminal; gives the function that moves it by a number.
+
+    Args:
+        what: name of the work.
+        total: number of structures.
+    """
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    bar = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        auto_refresh=False,  # a thread that redraws would take time from the work
+        transient=True,
+        disable=not console.is_terminal,
+    )
+    task = bar.add_task(what, total=total)
+    with bar:
+        bar.refresh()
+        yield lambda count: bar.update(task, advance=count, refresh=True)

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from crossfield.cli.bar import progress
 from crossfield.cli.options import (
     BackendOption,
     DeviceOption,
@@ -19,6 +18,7 @@ from crossfield.cli.options import (
     use_threads,
 )
 from crossfield.errors import InputError
+from crossfield.messages import progress
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -157,7 +157,12 @@ def _first_frame(file: Path, potential: Potential) -> Atoms:
     from crossfield.data.read import read_structures
     from crossfield.data.write import to_atoms
 
-    reading = read_structures(file, theory=potential.theory_head().theory, bad_frames="list")
+    reading = read_structures(
+        file,
+        theory=potential.theory_head().theory,
+        inputs=potential.model.config.extra_inputs,
+        bad_frames="list",
+    )
     for rejected in reading.rejected:
         if rejected.index == 0:
             raise InputError(rejected.reason, file=file, frame=0)
@@ -231,6 +236,12 @@ def _show(
             "–" if peak is None else f"{peak:,.0f}",
         )
     Console(highlight=False).print(table)
+    if checks := [speed.tables for speed in speeds if speed.tables is not None]:
+        console.print(
+            "Tables of radial functions against exact evaluation of these structures: at most "
+            f"{max(check.energy for check in checks):.1e} eV/atom and "
+            f"{max(check.force for check in checks):.1e} eV/Å."
+        )
     for name, reason in skipped.items():
         console.print(f"not measured: {name}: {reason}")
     console.print(

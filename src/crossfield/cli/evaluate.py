@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from crossfield.cli.bar import progress
 from crossfield.cli.inputs import check_frames, parse_keys, show_rejected
 from crossfield.cli.options import (
     BackendOption,
@@ -25,6 +24,7 @@ from crossfield.cli.options import (
 )
 from crossfield.cli.outputs import check_output
 from crossfield.errors import InputError
+from crossfield.messages import progress
 
 if TYPE_CHECKING:
     from crossfield.data.frame import Frame
@@ -119,7 +119,8 @@ def _errors(
             return super().batch(indices)
 
     index = potential.heads.index(potential.theory_head().name)
-    dataset = Watched(frames, [index] * len(frames), potential.cutoff)
+    inputs = potential.model.config.extra_inputs
+    dataset = Watched(frames, [index] * len(frames), potential.cutoff, inputs)
     if batch_size is None:
         # without moving the bar
         edges = max(GraphDataset.batch(dataset, [k]).graph.num_edges for k in range(len(dataset)))

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def parse_keys(pairs: Sequence[str]) -> Keys:
-    """Names of labels from `LABEL=NAME` each; the name null leaves a label unread.
+    """Names of labels from `LABEL=NAME` each, of inputs from `inputs.X=NAME`; null leaves a label unread.
 
     Raises:
         InputError: no such label, a label or a name given twice, or no name.
@@ -28,8 +28,12 @@ def parse_keys(pairs: Sequence[str]) -> Keys:
     from crossfield.data.source import Keys
 
     names: dict[str, str | None] = {}
+    inputs: dict[str, str] = {}
     for pair in pairs:
         label, _, name = pair.partition("=")
+        if label.startswith("inputs.") and name and label not in inputs:
+            inputs[label.removeprefix("inputs.")] = name
+            continue
         if label not in Keys.model_fields:
             known = list(Keys.model_fields)
             hint = nearest(label, known) or f" (there are: {', '.join(known)})"
@@ -40,25 +44,29 @@ def parse_keys(pairs: Sequence[str]) -> Keys:
             raise InputError(f"--key {pair}: {label} is given twice")
         names[label] = None if name == "null" else name
     try:
-        return Keys.model_validate(names)
+        return Keys.model_validate({**names, "inputs": inputs})
     except ValidationError as error:
         raise InputError(f"--key: {error.errors()[0]['msg'].removeprefix('Value error, ')}") from error
 
 
 def check_frames(frames: Iterable[Frame], potential: Potential) -> None:
-    """Check that the head has a reference energy for every atom, and the model a class for charge and spin.
+    """Check that the head has a reference energy for every atom, and the model all the numbers that it reads.
 
     Raises:
         InputError: naming the file and the frame.
     """
     from crossfield.theory import check_elements
 
-    head = potential.theory_head()
+    head, config = potential.theory_head(), potential.model.config
     covered = sorted(head.E0)
     for frame in frames:
         try:
             check_elements(frame.Z.tolist(), covered, f"head {head.name!r}")
-            potential.model.config.check_inputs(charge=frame.charge, spin=frame.spin)
+            extra = {
+                name: head.theory.input_value(name, frame.inputs.get(name), where=f"{name}=... of the frame")
+                for name in config.extra_inputs
+            }
+            config.check_inputs(charge=frame.charge, spin=frame.spin, extra=extra)
         except InputError as error:
             raise InputError(error.message, file=frame.file, frame=frame.index) from error
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from crossfield.cli.bar import progress
 from crossfield.cli.inputs import check_frames, parse_keys, show_rejected
 from crossfield.cli.options import (
     BackendOption,
@@ -25,6 +24,7 @@ from crossfield.cli.options import (
 )
 from crossfield.cli.outputs import check_output
 from crossfield.errors import InputError
+from crossfield.messages import progress
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -84,7 +84,11 @@ def register(app: typer.Typer) -> None:
         frames: dict[Path, list[Frame]] = {target: [] for target in targets}
         for file, target in zip(files, targets if output is None else targets * len(files), strict=True):
             reading = read_structures(
-                file, theory=chosen.theory, keys=keys, bad_frames="list" if skip_bad else "stop"
+                file,
+                theory=chosen.theory,
+                keys=keys,
+                inputs=potential.model.config.extra_inputs,
+                bad_frames="list" if skip_bad else "stop",
             )
             check_frames(reading.frames, potential)
             show_rejected(console, reading.rejected)

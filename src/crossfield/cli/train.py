@@ -10,11 +10,16 @@ import typer
 from crossfield.cli.outputs import check_folder
 from crossfield.errors import InputError
 
+FORGOT = 1  # exit code where a head of the base has got worse than its tolerance
+
 HELP = """Train a model with one head per level of theory.
 
 The configuration is YAML; any key in it can be set on the command line.
 The output folder then holds best.safetensors (the model), log.jsonl,
-errors.json, splits.json and the full configuration. Ctrl-C stops after the
+errors.json, splits.json and the full configuration. With `base:` it starts
+from a model, keeps its heads alive by replay, and forgetting.json says what
+they could before and can now: exit code 1 if one got worse than
+forgetting.tolerance. Ctrl-C stops after the
 current step and leaves a usable last.safetensors; --resume goes on.
 
 [bold]Examples[/bold]
@@ -57,5 +62,8 @@ def register(app: typer.Typer) -> None:
         except RecursionError as error:
             raise InputError("nested far too deeply", file=config) from error
         check_folder(settings.folder)
-        if run(settings, resume=resume, overwrite=overwrite).interrupted:
+        result = run(settings, resume=resume, overwrite=overwrite)
+        if result.interrupted:
             raise typer.Exit(130)
+        if result.forgot and settings.forgetting.fail:
+            raise typer.Exit(FORGOT)
