@@ -20,6 +20,9 @@ def test_a_structure_of_any_kind_is_timed(name: str) -> None:
     assert found.edges == potential.graph(atoms).num_edges
     assert found.evaluation > 0.0
     assert found.step > 0.0
+    assert found.tables is not None
+    assert found.tables.energy < 1e-6
+    assert found.tables.force < 1e-5
     assert found.per_atom == found.evaluation / len(atoms)
 
 

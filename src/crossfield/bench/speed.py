@@ -14,7 +14,7 @@ from ase import Atoms
 from crossfield.bench.memory import MemoryMeter, Usage
 from crossfield.bench.timing import TIMESTEP, Job, molecular_dynamics, times
 from crossfield.graph import Graph
-from crossfield.inference import Potential
+from crossfield.inference.potential import Potential, TableCheck
 from crossfield.model import Model, ModelConfig
 from crossfield.simulate import Calculator
 from crossfield.theory import Head, Theory
@@ -40,6 +40,7 @@ class Speed:
             are known already, s.
         step: median time of a step of molecular dynamics in ASE, neighbours included, s.
         memory: of the process; on a GPU, that of PyTorch there.
+        tables: how far tables of radial functions lead from exact evaluation; None where there are none.
     """
 
     structure: str
@@ -48,6 +49,7 @@ class Speed:
     evaluation: float
     step: float
     memory: Usage
+    tables: TableCheck | None = None
 
     @property
     def edges_per_atom(self) -> float:
@@ -76,6 +78,8 @@ class Speed:
             "ns_per_day": self.nanoseconds_per_day,
             "peak_memory_MiB": self.memory.peak,
             "memory_increase_MiB": self.memory.increase,
+            "tables_energy_per_atom_eV": self.tables and self.tables.energy,
+            "tables_force_eV_A": self.tables and self.tables.force,
         }
 
 
@@ -96,13 +100,17 @@ def measure_speed(potential: Potential, name: str, atoms: Atoms, *, seconds: flo
     meter = DeviceMemoryMeter() if potential.model.device.type == "cuda" else MemoryMeter()
     evaluation = evaluation_job(potential, graph)
     step = molecular_dynamics(atoms, Calculator(potential))
+    one, other = _median(evaluation, seconds), _median(step, seconds)
+    memory = meter.usage()  # before exact evaluation takes its own
+    tabled = potential.backend != "reference" and potential.table_accuracy is not None
     return Speed(
         structure=name,
         atoms=graph.num_atoms,
         edges=graph.num_edges,
-        evaluation=_median(evaluation, seconds),
-        step=_median(step, seconds),
-        memory=meter.usage(),
+        evaluation=one,
+        step=other,
+        memory=memory,
+        tables=potential.check_tables(atoms) if tabled else None,
     )
 
 
