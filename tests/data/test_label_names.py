@@ -93,6 +93,12 @@ def test_stress_without_a_volume_is_left_unread(tmp_path: Path) -> None:
     assert found.name("stress") is None
 
 
+def test_one_name_is_not_read_as_two_labels(tmp_path: Path) -> None:
+    found = names(tmp_path, water("energy=-1 charge_multiplicity=1", "forces"))
+    assert found.keys == {"charge": "charge_multiplicity"}
+    assert found.stated["spin"] == 0
+
+
 def test_files_that_name_one_label_differently(tmp_path: Path) -> None:
     a = write_water(tmp_path / "a.xyz", "energy=-1", "energy=-2")
     b = write_water(tmp_path / "b.xyz", "dft_energy=-1")

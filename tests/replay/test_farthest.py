@@ -46,6 +46,7 @@ def blocks(request, monkeypatch) -> None:
     """Candidates run out and blocks end at every place."""
     if request.param == "small blocks":
         monkeypatch.setattr(farthest, "POOL", 9)
+        monkeypatch.setattr(farthest, "POOL_BYTES", 0)
         monkeypatch.setattr(farthest, "ROWS", 16)
         monkeypatch.setattr(farthest, "COLUMNS", 3)
 

@@ -12,8 +12,9 @@ from crossfield.data.frame import Frame, Weights
 from crossfield.model.derivatives import Prediction, evaluate
 from crossfield.model.model import Model
 from crossfield.theory import Head, Theory
-from crossfield.train.config import Config, LateWeights, LossConfig
+from crossfield.train.config import Config
 from crossfield.train.loss import batch_loss
+from crossfield.train.sections import LateWeights, LossConfig
 
 
 def frame(atoms: int, *, seed: int = 0, periodic: bool = False, weights: Weights | None = None) -> Frame:
@@ -60,7 +61,7 @@ def huber(d: Tensor | float, delta: float) -> float:
     return float(torch.where(d < delta, d**2 / 2, delta * (d - delta / 2)).sum())
 
 
-ONE = torch.ones(2, dtype=torch.float64)
+ONE = torch.ones(2, 3, dtype=torch.float64)
 
 
 @pytest.mark.parametrize("kind", ["l1", "l2", "huber"])
@@ -70,7 +71,7 @@ def test_by_hand(kind: str) -> None:
     rho = {"l1": abs, "l2": lambda d: d * d, "huber": lambda d: huber(d, 0.2)}[kind]
     energy = (rho(0.3 / 2) + rho(0.3 / 3)) / 2  # two structures
     expected = energy, 10 * rho(0.3), rho(0.3)  # all components are alike, so the mean is one of them
-    assert [x.item() for x in found[1:]] == pytest.approx(expected, rel=1e-12)
+    assert [x.item() for x in found[1:4]] == pytest.approx(expected, rel=1e-12)
     assert found.total.item() == pytest.approx(sum(expected), rel=1e-12)
 
 
@@ -99,8 +100,8 @@ def test_weights_of_frames_and_properties_multiply() -> None:
     prediction = prediction_near(base, 0.2)
     before, after = (batch_loss(prediction, b, ONE, config) for b in (base, batch))
     d = 0.2**2
-    assert [x.item() for x in before[1:]] == pytest.approx([7 * d / 4, 11 * d, 13 * d])
-    assert [x.item() for x in after[1:]] == pytest.approx(
+    assert [x.item() for x in before[1:4]] == pytest.approx([7 * d / 4, 11 * d, 13 * d])
+    assert [x.item() for x in after[1:4]] == pytest.approx(
         [7 * d / 4 * (1 + 6) / 2, 11 * d * (1 + 1.5) / 2, 13 * d * (1 + 15) / 2]
     )
 
@@ -166,10 +167,13 @@ def model() -> Model:
     return Model(config, [Head(name=n, theory=theory, E0={1: 0.5}) for n in "ab"]).double()
 
 
-def gradient(model: Model, batch: Batch, weights: list[float]) -> Tensor:
+def gradient(model: Model, batch: Batch, weights: list[float] | list[list[float]]) -> Tensor:
+    """By all weights of the model; the factors are of heads, or of heads and properties."""
     model.zero_grad()
     prediction = evaluate(model, batch.graph, training=True)
     head_weights = torch.tensor(weights, dtype=torch.float64)
+    if head_weights.ndim == 1:
+        head_weights = head_weights.unsqueeze(1).expand(-1, 3)
     batch_loss(prediction, batch, head_weights, LossConfig()).total.backward()
     return torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None])
 
@@ -187,6 +191,44 @@ def test_head_weight_multiplies_the_gradient(model: Model) -> None:
     assert a.abs().max() > 1e-3
     assert b.abs().max() > 1e-3
     torch.testing.assert_close(gradient(model, mixed, [3.0, 0.25]), 3 * a + 0.25 * b, rtol=1e-10, atol=1e-12)
+
+
+def test_gradient_is_linear_in_the_weight_of_every_head_and_property(model: Model) -> None:
+    """Each of the six has a gradient of its own, and any weights give their sum with these factors."""
+    frames = [frame(2, seed=1, periodic=True), frame(3, seed=2), frame(2, seed=4, periodic=True)]
+    batch = batch_of(frames, [0, 1, 1])
+    alone = {}
+    for head in range(2):
+        for k in range(3):
+            weights = torch.zeros(2, 3, dtype=torch.float64)
+            weights[head, k] = 1.0
+            alone[head, k] = gradient(model, batch, weights.tolist())
+            assert alone[head, k].abs().max() > 1e-6
+    factors = [[3.0, 0.25, 7.0], [0.5, 11.0, 0.0]]
+    expected = sum(factors[head][k] * part for (head, k), part in alone.items())
+    torch.testing.assert_close(gradient(model, batch, factors), expected, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("kind", ["universal", "l1", "l2"])
+def test_parts_by_head_add_up_to_the_loss(kind: str) -> None:
+    """And each is what the head contributes alone: that of a batch in which the others weigh nothing."""
+    frames = [frame(2, seed=1, periodic=True), without(frame(3, seed=2), "energy"), frame(4, seed=3)]
+    batch = batch_of(frames, [0, 2, 2])
+    weights = torch.tensor([[1.0, 2.0, 3.0], [9.0, 9.0, 9.0], [0.5, 0.25, 4.0]], dtype=torch.float64)
+    prediction = prediction_near(batch, 0.3)
+    found = batch_loss(prediction, batch, weights, LossConfig(kind=kind))
+    assert found.by_head.shape == (3, 3)
+    assert not found.by_head.requires_grad
+    assert found.by_head.sum().item() == pytest.approx(found.total.item(), rel=1e-12)
+    sums = found.by_head.sum(dim=0).tolist()
+    assert sums == pytest.approx([found.energy.item(), found.forces.item(), found.stress.item()], rel=1e-12)
+    assert not found.by_head[1].any()  # a head without frames
+    assert found.by_head[2, 2] == 0  # its frames are not periodic
+    for head in (0, 2):
+        only = torch.zeros_like(weights)
+        only[head] = weights[head]
+        alone = batch_loss(prediction, batch, only, LossConfig(kind=kind))
+        assert found.by_head[head].sum().item() == pytest.approx(alone.total.item(), rel=1e-12)
 
 
 def test_gradient_is_finite_with_gaps_through_the_model(model: Model) -> None:

@@ -6,9 +6,13 @@ import pytest
 import torch
 from torch import nn
 
-from crossfield.train.config import ScheduleConfig, TrainingConfig
-from crossfield.train.optimiser import Average, Schedule, build_optimiser, trained
+from crossfield.train.optimiser import Average, Schedule, build_optimiser
 from crossfield.train.restart import RunState
+from crossfield.train.sections import ScheduleConfig, TrainingConfig
+
+
+def alike(name: str) -> float:
+    return 1.0
 
 
 def schedule(**config: object) -> Schedule:
@@ -40,7 +44,7 @@ def test_plateau_waits_and_then_falls() -> None:
 
 def test_average_warms_up_and_is_exact() -> None:
     model = nn.Linear(1, 1, bias=False).double()
-    parameters = trained(model)
+    parameters = dict(model.named_parameters())
     with torch.no_grad():
         model.weight.fill_(1.0)
     average = Average(parameters, 0.5)
@@ -60,7 +64,7 @@ def test_average_warms_up_and_is_exact() -> None:
 
 def test_no_average_is_the_weights_themselves() -> None:
     model = nn.Linear(3, 2)
-    average = Average(trained(model), 0.0)
+    average = Average(dict(model.named_parameters()), 0.0)
     with torch.no_grad():
         model.weight.normal_()
     average.update(100)
@@ -71,25 +75,21 @@ def test_no_average_is_the_weights_themselves() -> None:
 def test_only_matrices_decay(kind: str) -> None:
     """With no gradient but a large decay, matrices move and biases and norms stay."""
     model = nn.Sequential(nn.Linear(3, 3), nn.LayerNorm(3))
-    before = {name: p.detach().clone() for name, p in trained(model).items()}
+    before = {name: p.detach().clone() for name, p in dict(model.named_parameters()).items()}
     config = TrainingConfig(optimiser=kind, weight_decay=0.5, learning_rate=0.1)
-    optimiser = build_optimiser(trained(model), config)
+    optimiser = build_optimiser(dict(model.named_parameters()), config, alike)
     for parameter in model.parameters():
         parameter.grad = torch.zeros_like(parameter)
     optimiser.step()
-    moved = {name for name, p in trained(model).items() if not torch.equal(p, before[name])}
+    moved = {name for name, p in dict(model.named_parameters()).items() if not torch.equal(p, before[name])}
     assert moved == {"0.weight"}
 
 
 def test_amsgrad_and_kind_are_used() -> None:
-    parameters = trained(nn.Linear(2, 2))
-    assert isinstance(build_optimiser(parameters, TrainingConfig(optimiser="adamw")), torch.optim.AdamW)
+    parameters = dict(nn.Linear(2, 2).named_parameters())
+    assert isinstance(
+        build_optimiser(parameters, TrainingConfig(optimiser="adamw"), alike), torch.optim.AdamW
+    )
     for amsgrad in (True, False):
-        optimiser = build_optimiser(parameters, TrainingConfig(amsgrad=amsgrad))
+        optimiser = build_optimiser(parameters, TrainingConfig(amsgrad=amsgrad), alike)
         assert all(group["amsgrad"] is amsgrad for group in optimiser.param_groups)
-
-
-def test_frozen_parameters_are_left_alone() -> None:
-    model = nn.Linear(2, 2)
-    model.bias.requires_grad_(False)
-    assert set(trained(model)) == {"weight"}

@@ -83,10 +83,9 @@ def test_overrides_are_yaml_and_win(short: Path) -> None:
         ("heads.crystals.split={validaton: 0.2}", ["heads.crystals.split.validaton", "'validation'"]),
         ("heads.crystals.data=3", ["heads.crystals.data: should be keys and values, not 3"]),
         ("theories={x: {methd: PBE}}", ["theories.x.methd", "did you mean 'method'"]),
-        ("model.inputs={spn: {}}", ["model.inputs.spn", "'charge' or 'spin'"]),
-        ("seed=3", ["unknown key seed", "known: heads"]),
+        ("seed=3", ["unknown key seed", "known: base, heads"]),
         ("heads.molecules.E0=least", ["heads.molecules.E0", "least_squares"]),
-        ("heads.crystals.theory=null", ["heads.crystals.theory", "string"]),
+        ("heads.crystals.theory=null", ["heads.crystals.theory is missing"]),
         ("model.elements=[1]", ["model", "elements come from the data"]),
         ("model.max_L=5", ["model.max_L"]),
         ("model={max_L: 3, l_max: 2}", ["model", "max_L (3) cannot exceed l_max (2)"]),
@@ -158,3 +157,154 @@ output: run
     (tmp_path / "c.yaml").write_text(text)
     heads = load_config(tmp_path / "c.yaml").heads
     assert (heads["b"].weight, str(heads["b"].data.files[0])) == (2.0, "b.xyz")
+
+
+FINE = """
+base: model.safetensors
+heads: {mine: {theory: pbe_gpaw, data: mine.xyz}}
+output: runs/fine
+"""
+
+
+@pytest.fixture
+def fine(tmp_path: Path) -> Path:
+    path = tmp_path / "fine.yaml"
+    path.write_text(FINE)
+    return path
+
+
+def test_base_heads_and_output_are_enough(fine: Path) -> None:
+    config = load_config(fine)
+    assert config.base == "model.safetensors"
+    assert (config.replay, config.elements, config.adapt.kind) == ("auto", "keep", "full")
+    assert config.heads["mine"].start == "auto"
+    assert config.forgetting.fail
+
+
+def test_defaults_are_others_where_there_is_a_base(short: Path, fine: Path) -> None:
+    """Gentle steps, energies that count, and a share of its own for what is new."""
+    scratch, with_base = load_config(short), load_config(fine)
+    for keys in FINETUNING_KEYS:
+        before, after = (_value(config, keys) for config in (scratch, with_base))
+        assert after == FINETUNING_KEYS[keys]
+        assert before != after
+    assert with_base.training.batch_size == scratch.training.batch_size
+    assert with_base.loss.delta == scratch.loss.delta
+
+
+FINETUNING_KEYS = {
+    "training.epochs": 50,
+    "training.learning_rate": 5e-4,
+    "training.weight_decay": 0.0,
+    "training.clip": 1.0,
+    "training.ema": 0.99,
+    "loss.energy": 10.0,
+    "sampling.kind": "balanced",
+}
+
+
+def _value(config: object, keys: str) -> object:
+    for key in keys.split("."):
+        config = getattr(config, key)
+    return config
+
+
+def test_what_is_given_wins_over_the_defaults_of_a_base(fine: Path, tmp_path: Path) -> None:
+    """In the file or as an override, and also where it says what the default is without a base."""
+    fine.write_text(f"{FINE}training: {{epochs: 3, clip: null}}\nsampling: {{kind: proportional}}\n")
+    config = load_config(fine, ["training.learning_rate=0.005", "loss={energy: 1.0}"])
+    assert (config.training.epochs, config.training.clip, config.training.learning_rate) == (3, None, 0.005)
+    assert config.training.ema == 0.99
+    assert (config.sampling.kind, config.loss.energy, config.loss.forces) == ("proportional", 1.0, 10.0)
+
+
+def test_replay_is_switched_off_in_yaml(fine: Path) -> None:
+    """Where `off` without quotes is False."""
+    assert load_config(fine, ["replay=off"]).replay == "off"
+    fine.write_text(f"{FINE}replay: 'off'\n")
+    assert load_config(fine).replay == "off"
+
+
+def test_replay_of_heads_has_defaults_and_short_forms(fine: Path) -> None:
+    replay = load_config(fine, ["replay={crystals: null, surfaces: {data: [a.xyz, b.xyz]}}"]).replay
+    assert isinstance(replay, dict)
+    crystals, surfaces = replay["crystals"], replay["surfaces"]
+    assert crystals.own
+    assert crystals.with_bundled
+    assert (crystals.select.method, crystals.select.count) == ("farthest", 1000)
+    assert surfaces.data is not None
+    assert surfaces.data.files == (Path("a.xyz"), Path("b.xyz"))
+    assert not surfaces.with_bundled
+
+
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        ("model={channels: 8}", ["model", "the base brings its own sizes"]),
+        ("forgeting.fail=false", ["unknown key forgeting", "did you mean 'forgetting'"]),
+        ("forgetting.tolerence=0.1", ["forgetting.tolerence", "did you mean 'tolerance'"]),
+        ("forgetting.tolerance=0", ["forgetting.tolerance", "greater than 0"]),
+        ("adapt.knd=lora", ["adapt.knd", "did you mean 'kind'"]),
+        ("adapt.kind=lorra", ["adapt.kind", "'lora'"]),
+        ("adapt.rank=0", ["adapt.rank", "greater than 0"]),
+        ("adapt.learning_rates={readouts: -1}", ["adapt.learning_rates.readouts", "greater than"]),
+        ("replay=sometimes", ["replay", "'auto'", "'sometimes'"]),
+        ("replay=on", ["replay", "'auto'"]),
+        ("replay={crystals: {slect: {}}}", ["unknown key replay.crystals.slect", "did you mean 'select'"]),
+        ("replay={crystals: {select: {cuont: 3}}}", ["replay.crystals.select.cuont", "did you mean 'count'"]),
+        (
+            "replay={crystals: {select: {method: all, count: 3}}}",
+            ["replay.crystals.select", "takes no count"],
+        ),
+        ("replay={crystals: {weight: -1}}", ["replay.crystals.weight", "greater than 0", "-1"]),
+        ("replay={crystals: {weights: {force: 1}}}", ["crystals.weights.force", "did you mean 'forces'"]),
+        ("replay={crystals: {own: false, bundled: false}}", ["replay.crystals", "nothing is replayed"]),
+        ("replay={crystals: {data: {keys: {}}}}", ["replay.crystals.data.files is missing"]),
+        ("heads.mine.weights={energies: 1}", ["heads.mine.weights.energies", "did you mean 'energy'"]),
+        ("heads.mine.weights={energy: -1}", ["heads.mine.weights.energy", "greater than or equal"]),
+        ("elements=all", ["elements", "'keep'"]),
+        ("sampling={new: 1.0}", ["sampling.new", "less than 1"]),
+    ],
+)
+def test_wrong_settings_with_a_base_name_the_key(fine: Path, override: str, words: list[str]) -> None:
+    with pytest.raises(InputError) as caught:
+        load_config(fine, [override])
+    message = str(caught.value)
+    assert "\n" not in message
+    for word in [str(fine), *words]:
+        assert word in message
+    assert "dict[" not in message
+
+
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        ("replay=auto", "replay: this needs a base"),
+        ("replay=off", "replay: this needs a base"),
+        ("elements=keep", "elements: this needs a base"),
+        ("forgetting={}", "forgetting: this needs a base"),
+        ("adapt.kind=heads", "adapt.kind=heads needs a base"),
+        ("adapt.kind=lora", "adapt.kind=lora needs a base"),
+        ("heads.crystals.start=zero", "heads.crystals: start and freeze need a base"),
+        ("heads.crystals.freeze=true", "heads.crystals: start and freeze need a base"),
+        ("heads.crystals.E0=estimated", "heads.crystals.E0: energies can only be estimated from a base"),
+    ],
+)
+def test_what_needs_a_base_is_refused_without(short: Path, override: str, words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        load_config(short, [override])
+
+
+def test_a_head_of_a_base_may_leave_its_theory_out(fine: Path) -> None:
+    assert load_config(fine, ["heads.mine.theory=null"]).heads["mine"].theory is None
+
+
+@pytest.mark.parametrize("replay", [None, "off", {"crystals": {"data": "a.xyz", "weights": {"energy": 2}}}])
+def test_written_with_all_defaults_it_reads_back_the_same(fine: Path, tmp_path: Path, replay: object) -> None:
+    given = yaml.safe_load(FINE) | ({} if replay is None else {"replay": replay})
+    config = config_from_dict(given, ["adapt.learning_rates={interactions.0: 0.1}", "heads.mine.E0={H: -1}"])
+    (tmp_path / "full.yaml").write_text(yaml.safe_dump(config.as_dict(), sort_keys=False))
+    again = load_config(tmp_path / "full.yaml")
+    assert again.as_dict() == config.as_dict()
+    assert again.replay == config.replay
+    assert "model" not in config.as_dict()

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from crossfield.errors import InputError
-from crossfield.train.config import SamplingConfig
 from crossfield.train.sampler import Sampler, head_shares
+from crossfield.train.sections import SamplingConfig
 
 COUNTS = {"a": 50, "b": 9, "c": 2}
 HEADS = np.repeat([0, 1, 2], list(COUNTS.values()))
@@ -46,6 +46,55 @@ def test_shares_are_respected(config: dict[str, object], share: list[float]) -> 
         assert sum(count.values()) == 61
         for head in range(3):
             assert abs(count[head] - 61 * share[head]) < 1
+
+
+@pytest.mark.parametrize(
+    ("config", "replayed", "share"),
+    [
+        ({}, {"a", "b"}, [0.5 * 50**0.5 / (50**0.5 + 3), 0.5 * 3 / (50**0.5 + 3), 0.5]),
+        ({"new": 0.2, "temperature": 1.0}, {"a", "b"}, [0.8 * 50 / 59, 0.8 * 9 / 59, 0.2]),
+        ({"new": 0.75, "temperature": 1e9}, {"a"}, [0.25, 0.375, 0.375]),
+        ({"temperature": 1.0}, set(), np.array([50, 9, 2]) / 61),  # nothing is replayed
+        ({"temperature": 1.0}, {"a", "b", "c"}, np.array([50, 9, 2]) / 61),  # nothing is new
+    ],
+)
+def test_balanced_gives_new_heads_their_share(
+    config: dict[str, object], replayed: set[str], share: list[float]
+) -> None:
+    """However few frames they have, and however many are replayed."""
+    balanced = SamplingConfig.model_validate({"kind": "balanced", **config})
+    assert head_shares(balanced, COUNTS, replayed) == pytest.approx(list(share), rel=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["proportional", "uniform", "temperature", "balanced", "ratios"])
+def test_heads_without_frames_are_never_drawn(kind: str) -> None:
+    """First, last or in between: they have no share, and the others have theirs as if alone."""
+    counts = {"none": 0, "a": 50, "nor here": 0, "b": 9, "c": 2, "nothing": 0}
+    ratios = {"a": 2, "b": 1, "c": 1} if kind == "ratios" else {}
+    config = SamplingConfig.model_validate({"kind": kind, "ratios": ratios})
+    replayed = {"none", "a", "nor here"}
+    shares = head_shares(config, counts, replayed)
+    assert [shares[k] for k in (0, 2, 5)] == [0.0, 0.0, 0.0]
+    assert [shares[k] for k in (1, 3, 4)] == pytest.approx(head_shares(config, COUNTS, {"a"}), rel=1e-12)
+    of_head = np.repeat(np.arange(6), list(counts.values()))
+    s = Sampler(of_head, shares, batch_size=7, seed=0)
+    for epoch in range(3):
+        found = Counter(of_head[drawn(s, epoch)])
+        assert set(found) == {1, 3, 4}
+        assert sum(found.values()) == 61
+
+
+def test_replayed_heads_alone_without_frames_change_nothing() -> None:
+    config = SamplingConfig(kind="balanced", temperature=1.0)
+    assert head_shares(config, {"old": 0, "new": 7}, {"old"}) == [0.0, 1.0]
+
+
+def test_ratios_are_of_heads_with_frames() -> None:
+    counts = {"kept": 0, "a": 3, "b": 5}
+    config = SamplingConfig(kind="ratios", ratios={"a": 1, "b": 3})
+    assert head_shares(config, counts) == [0.0, 0.25, 0.75]
+    with pytest.raises(InputError, match=r"unknown head 'kept' \(with frames: a, b\)"):
+        head_shares(SamplingConfig(kind="ratios", ratios={"a": 1, "b": 3, "kept": 1}), counts)
 
 
 @pytest.mark.parametrize("kind", ["uniform", "temperature"])

@@ -64,7 +64,7 @@ def test_heads_get_their_own_numbers(configure: Configure) -> None:
     assert clusters.E0 == {10: 0.0}
     assert set(metals.E0) == {13, 29}
     assert setup.model.config.elements == (10, 13, 29)
-    assert [h.weight for h in setup.heads] == [3.0, 1.0]
+    assert [h.weights for h in setup.heads] == [(3.0, 3.0, 3.0), (1.0, 1.0, 1.0)]
 
 
 def test_isolated_atoms_give_E0(configure: Configure, data_folder: Path, tmp_path: Path) -> None:

@@ -158,7 +158,7 @@ def test_head_without_validation_is_said(configure: Configure, console: Console)
     config = configure("heads.metals.split={validation: 0}", "training.epochs=1")
     result = train(config, console=console)
     text = console.file.getvalue()  # type: ignore[attr-defined]
-    assert "warning: head metals has no validation frames" in text
+    assert "warning: head metals: no validation frames" in text
     assert "head clusters has no validation frames" not in text
     assert [h.head for h in result.metrics["validation"].heads] == ["clusters"]
     assert result.score is not None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -91,7 +91,7 @@ def label_names(lines: Sequence[Line]) -> LabelNames:
     warnings: list[str] = []
     for quantity in ("energy", "forces", "stress", "charge", "spin"):
         among = [line for line in lines if line.periodic] if quantity == "stress" else lines
-        found = _candidates(quantity, among)
+        found = _candidates(quantity, among, taken=set(keys.values()))
         chosen = next(iter(found), None)
         stated[quantity] = found[chosen] if chosen else 0
         if chosen is None:
@@ -113,14 +113,15 @@ def label_names(lines: Sequence[Line]) -> LabelNames:
     return LabelNames(keys | _weights(lines, defaults), stated, tuple(warnings))
 
 
-def _candidates(quantity: Quantity, lines: Sequence[Line]) -> dict[str, int]:
+def _candidates(quantity: Quantity, lines: Sequence[Line], taken: Collection[str | None]) -> dict[str, int]:
     """Names that may hold a quantity, the best first, with the number of frames that have them."""
     usual = getattr(Keys(), quantity)
     counts = Counter(
         name
         for line in lines
         for name in line.names(quantity)
-        if name == usual or (is_likely(quantity, name) and not _PREDICTED.search(name.lower()))
+        if name == usual
+        or (is_likely(quantity, name) and name not in taken and not _PREDICTED.search(name.lower()))
     )
     if quantity in ("energy", "charge", "spin"):
         text = {

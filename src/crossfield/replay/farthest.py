@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from crossfield.errors import InputError
 
-POOL = 4096  # candidates that are followed one point at a time; their features fit in a core's cache
+POOL = 1024  # candidates, at least, that are followed one point at a time
+POOL_BYTES = 1 << 21  # of their features, and more of them if these are few: what a core's cache holds
 ROWS = 8192  # of a block of all points
 COLUMNS = 512  # chosen points that a block is compared with at once
 
@@ -104,12 +105,12 @@ def _update(points: Points, centre: Points, fresh: list[int], nearest: NDArray[n
     """Take points into account that have been chosen since the last time."""
     for left in range(0, len(fresh), COLUMNS):
         new = points[fresh[left : left + COLUMNS]] - centre
-        size = np.einsum("kd,kd->k", new, new)
+        square = np.einsum("kd,kd->k", new, new)
         for begin in range(0, len(points), ROWS):
             block = points[begin : begin + ROWS] - centre
             distance = block @ new.T  # (rows, columns)
             distance *= -2.0
-            distance += size
+            distance += square
             closest = distance.min(axis=1) + np.einsum("kd,kd->k", block, block)
             part = nearest[begin : begin + ROWS]
             np.minimum(part, np.maximum(closest, 0.0), out=part)
@@ -122,14 +123,15 @@ def _from_pool(points: Points, centre: Points, nearest: NDArray[np.float64], mos
         points, centre, nearest: as in `_greedy`; the distances are up to date.
         most: no more than so many.
     """
-    if len(points) > POOL:
-        parts = np.argpartition(nearest, len(points) - POOL - 1)
-        pool = np.sort(parts[-POOL:])  # of equals the first, whatever the partition did
-        outside = float(nearest[parts[-POOL - 1]])
+    size = max(POOL, POOL_BYTES // (8 * max(1, points.shape[1])))
+    if len(points) > size:
+        parts = np.argpartition(nearest, len(points) - size - 1)
+        pool = np.sort(parts[-size:])  # of equals the first, whatever the partition did
+        outside = float(nearest[parts[-size - 1]])
     else:
         pool, outside = np.arange(len(points)), -np.inf
     table = points[pool] - centre
-    size = np.einsum("kd,kd->k", table, table)
+    square = np.einsum("kd,kd->k", table, table)
     near = nearest[pool]
     found: list[int] = []
     while len(found) < most:
@@ -137,7 +139,7 @@ def _from_pool(points: Points, centre: Points, nearest: NDArray[np.float64], mos
         if found and near[k] < outside:
             break
         found.append(int(pool[k]))
-        distance = size - 2.0 * (table @ table[k]) + size[k]
+        distance = square - 2.0 * (table @ table[k]) + square[k]
         np.minimum(near, np.maximum(distance, 0.0), out=near)
         near[k] = -1.0
     return found

@@ -1,4 +1,4 @@
-"""What can be configured in a training run."""
+"""What can be configured in a training run: the heads, and what they are taught."""
 
 from __future__ import annotations
 
@@ -6,25 +6,27 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from ase.data import atomic_numbers, chemical_symbols
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    FiniteFloat,
-    field_serializer,
-    model_validator,
-)
+from pydantic import BeforeValidator, Field, FiniteFloat, field_serializer, model_validator
 
 from crossfield.data.source import Source
 from crossfield.model.config import ModelConfig
+from crossfield.replay.selection import SelectionConfig
 from crossfield.theory import TheoryDescription
+from crossfield.train.sections import (
+    AdaptConfig,
+    ForgettingConfig,
+    LossConfig,
+    Positive,
+    PropertyWeights,
+    SamplingConfig,
+    ScheduleConfig,
+    Section,
+    SplitConfig,
+    TrainingConfig,
+)
 
 EVERY_ELEMENT = tuple(range(1, 119))  # stands in `Config.model` until the data are read
 
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Count = Annotated[int, Field(gt=0)]
 HeadName = Annotated[str, Field(pattern=r"^[\w\-]+$")]  # dots separate keys in overrides
 
 
@@ -35,7 +37,7 @@ def _source(value: Any) -> Any:
 
 def _reference(value: Any) -> Any:
     """Element symbols become atomic numbers; method names stay."""
-    methods = ("auto", "atoms", "least_squares")
+    methods = ("auto", "atoms", "least_squares", "estimated")
     if not isinstance(value, dict):
         if value not in methods:
             raise ValueError(f"must be {', '.join(methods)}, or an energy (eV) for each element")
@@ -62,44 +64,16 @@ def _without_elements(value: Any) -> Any:
 
 SourceField = Annotated[Source, BeforeValidator(_source)]
 ReferenceField = Annotated[
-    Literal["auto", "atoms", "least_squares"] | dict[int, float], BeforeValidator(_reference)
+    Literal["auto", "atoms", "least_squares", "estimated"] | dict[int, float], BeforeValidator(_reference)
 ]
-
-
-class Section(BaseModel):
-    """A part of the configuration: cannot be changed, refuses names it does not know."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class SplitConfig(Section):
-    """How frames are divided where no file is named for it.
-
-    Attributes:
-        validation: fraction of the frames used to choose the best weights.
-        test: fraction of the frames kept aside for the final table.
-        by: "group" keeps frames of one group together, "frame" only equal structures, which flatters the
-            errors where frames are snapshots of one system.
-        seed: another seed gives another split.
-    """
-
-    validation: float = Field(0.1, ge=0, lt=1)
-    test: float = Field(0.1, ge=0, lt=1)
-    by: Literal["group", "frame"] = "group"
-    seed: int = Field(0, ge=0)
-
-    @model_validator(mode="after")
-    def _something_left(self) -> SplitConfig:
-        if self.validation + self.test >= 1:
-            raise ValueError("validation and test leave no frame to train on")
-        return self
 
 
 class HeadConfig(Section):
     """One head: a level of theory and the data that teach it.
 
     Attributes:
-        theory: a known level of theory, or one described under `theories`.
+        theory: a known level of theory, or one described under `theories`. A head of the base keeps its own,
+            and may leave it out.
         data: file, list of files, or source (files, keys, domain) to train on.
         validation_data: source for validation; without it a fraction of `data` is taken.
         test_data: source for the final test; without it a fraction of `data` is taken.
@@ -107,14 +81,22 @@ class HeadConfig(Section):
         train_isolated: train on the isolated atoms too. It ties the energy of an atom without neighbours to
             E0, so that the energy of a compound is that of its bonds, and not of elements in any other way.
         split: overrides the common `split` for this head.
-        E0: reference energies: "atoms" (isolated atoms), "least_squares", "auto" (atoms where there are
-            any, least squares for the rest), or energies by element symbol, eV (the rest as in "auto").
+        E0: reference energies: "atoms" (isolated atoms), "least_squares", "estimated" (those of the head
+            that it starts from, moved so that this head's answers fit best), "auto" (atoms where there are
+            any; for the rest estimated with a base, least squares without), or energies by element symbol,
+            eV (the rest as in "auto"). A head of the base keeps its own.
         weight: factor on this head's terms of the loss.
-        scale: factor on the network's energy, eV; "auto": RMS force of the training frames.
-        shift: constant energy per atom, eV; "auto": mean of the training frames after E0.
+        weights: further factors, by property.
+        scale: factor on the network's energy, eV; "auto": that of the head it starts from, or the RMS force
+            of the training frames.
+        shift: constant energy per atom, eV; "auto": mean of the training frames after E0; null: that of the
+            head it starts from, or 0.
+        start: with a base: the head whose readout this one starts from; "auto": that with the smallest force
+            error on the training frames; "zero": none, the head starts as E0 and repulsion.
+        freeze: its readout stays as it is.
     """
 
-    theory: str
+    theory: str | None = None
     data: SourceField
     validation_data: SourceField | None = None
     test_data: SourceField | None = None
@@ -123,164 +105,97 @@ class HeadConfig(Section):
     split: SplitConfig | None = None
     E0: ReferenceField = "auto"
     weight: Positive = 1.0
+    weights: PropertyWeights = PropertyWeights()
     scale: Literal["auto"] | Positive = "auto"
-    shift: Literal["auto"] | FiniteFloat = 0.0
+    shift: Literal["auto"] | FiniteFloat | None = None
+    start: str = "auto"
+    freeze: bool = False
 
     @field_serializer("E0")
     def _symbols(self, value: str | dict[int, float]) -> str | dict[str, float]:
         return value if isinstance(value, str) else {chemical_symbols[Z]: E for Z, E in value.items()}
 
 
-class SamplingConfig(Section):
-    """How often each head is drawn. A batch mixes the heads in these shares.
+class ReplaySource(Section):
+    """What is replayed of one head of the base, so that it is not forgotten.
 
     Attributes:
-        kind: "proportional" to the number of frames, "uniform" over heads, "temperature" (proportional to
-            the number of frames to the power 1/temperature), or fixed "ratios".
-        temperature: 1 is proportional, large is uniform (kind "temperature").
-        ratios: relative number of frames drawn, by head (kind "ratios").
+        data: frames with labels of the head's own theory.
+        structures: structures of any origin, which the base's own head labels; labels in the files are not
+            read.
+        own: whether the frames of the heads under `heads:` are labelled by this head of the base, too, and
+            replayed. Frames with a charge or spin that it does not know are left out.
+        bundled: whether the 2,000 structures that ship with the package are: crystals, slabs, molecules and
+            reacting molecules of 20 elements; null: where neither data nor structures are given.
+        select: which of the structures are used; by default those 1,000 that differ most from each other.
+        weight: factor on this head's terms of the loss.
+        weights: further factors, by property.
+        labels: file of the base's labels; null: in the output folder.
     """
 
-    kind: Literal["proportional", "uniform", "temperature", "ratios"] = "proportional"
-    temperature: Positive = 2.0
-    ratios: dict[str, Positive] = Field(default_factory=dict)
+    data: SourceField | None = None
+    structures: SourceField | None = None
+    own: bool = True
+    bundled: bool | None = None
+    select: SelectionConfig = SelectionConfig(method="farthest", count=1000)
+    weight: Positive = 1.0
+    weights: PropertyWeights = PropertyWeights()
+    labels: Path | None = None
 
-
-class LateWeights(Section):
-    """Weights for the last part of a run, when forces are good and energies are polished.
-
-    Attributes:
-        start: progress at which they take over, from 0 (start of the run) to 1 (its end).
-        energy: weight of the energy per atom; null: as before.
-        forces: weight of the forces; null: as before.
-        stress: weight of the stress; null: as before.
-    """
-
-    start: float = Field(0.6, ge=0, lt=1)
-    energy: NotNegative | None = None
-    forces: NotNegative | None = None
-    stress: NotNegative | None = None
-
-
-class LossConfig(Section):
-    """The loss; `crossfield.train.loss` has the equations.
-
-    Attributes:
-        kind: "universal" (Huber with a smaller delta on large forces), "huber", "l1" or "l2".
-        energy: weight of the energy per atom.
-        forces: weight of the forces.
-        stress: weight of the stress, where there is one.
-        delta: where Huber turns from quadratic to linear: eV for energies per atom, eV/Å, eV/Å^3.
-        late: other weights for the last part of the run; null: the same to the end. A large weight on
-            energies from the start can hold the forces at zero.
-    """
-
-    kind: Literal["universal", "huber", "l1", "l2"] = "universal"
-    energy: NotNegative = 1.0
-    forces: NotNegative = 10.0
-    stress: NotNegative = 1.0
-    delta: Positive = 0.01
-    late: LateWeights | None = None
+    @property
+    def with_bundled(self) -> bool:
+        """Whether the structures that ship with the package are used."""
+        return self.data is None and self.structures is None if self.bundled is None else self.bundled
 
     @model_validator(mode="after")
-    def _something_counts(self) -> LossConfig:
-        for part in (self, self.at(1.0)):
-            if not (part.energy or part.forces or part.stress):
-                raise ValueError("energy, forces and stress all have weight 0, nothing would be learnt")
+    def _something(self) -> ReplaySource:
+        if not (self.data or self.structures or self.own or self.with_bundled):
+            raise ValueError("nothing is replayed: give data or structures, or leave the head out")
         return self
 
-    def at(self, progress: float) -> LossConfig:
-        """The loss at this progress, from 0 to 1."""
-        if self.late is None or progress < self.late.start:
-            return self
-        return self.model_copy(update=self.late.model_dump(exclude={"start"}, exclude_none=True))
 
-
-class ScheduleConfig(Section):
-    """How the learning rate changes with progress, from 0 at the start to 1 at the end.
-
-    Attributes:
-        kind: "constant", "plateau" (multiply by `factor` where validations bring no better
-            score), "cosine", or "warmup_cosine" (linear rise, then cosine).
-        factor: of "plateau".
-        patience: of "plateau": more validations than this without a better score lower the rate.
-        warmup: fraction of the progress spent rising ("warmup_cosine").
-        final: fraction of the learning rate that is left at the end ("cosine", "warmup_cosine").
-    """
-
-    kind: Literal["constant", "plateau", "cosine", "warmup_cosine"] = "warmup_cosine"
-    factor: float = Field(0.8, gt=0, lt=1)
-    patience: Count = 5
-    warmup: float = Field(0.05, ge=0, lt=1)
-    final: float = Field(0.01, ge=0, le=1)
-
-
-class TrainingConfig(Section):
-    """How the weights are found.
-
-    Attributes:
-        epochs: passes over the data.
-        steps_per_epoch: length of an epoch in steps; null: as many as all training frames need.
-        minutes: stop after this long, and let the schedule end there; such a run cannot be repeated
-            bit for bit, because it depends on the speed of the machine.
-        batch_size: structures per step.
-        optimiser: "adam" or "adamw".
-        learning_rate: its highest value; the schedule multiplies it.
-        weight_decay: on weight matrices only, not on biases, norms and scalars.
-        amsgrad: use the largest second moment seen so far.
-        clip: largest norm of the gradient; null: no limit.
-        ema: decay of the running average of the weights that is validated and saved; 0: no averaging.
-        validate_every: epochs between validations.
-        early_stop: stop after this many validations without a better score; null: never.
-        seed: of initial weights and of sampling.
-        threads: of the processor; null: as PyTorch chooses. The result depends on it in the last bits.
-        device: "auto" takes a GPU where there is one.
-        backend: what computes: "reference" is plain torch, "numba" kernels compiled for the CPU, "auto" the
-            fastest that runs on the device.
-        precision: "32-true" or "64-true".
-        checkpoint_minutes: time between restart files inside an epoch.
-        checkpoint_steps: also write one every so many steps; null: by time only.
-    """
-
-    epochs: Count = 100
-    steps_per_epoch: Count | None = None
-    minutes: Positive | None = None
-    batch_size: Count = 16
-    optimiser: Literal["adam", "adamw"] = "adam"
-    learning_rate: Positive = 0.005
-    weight_decay: NotNegative = 1e-8
-    amsgrad: bool = True
-    clip: Positive | None = 10.0
-    ema: float = Field(0.995, ge=0, lt=1)
-    validate_every: Count = 1
-    early_stop: Count | None = None
-    seed: int = Field(0, ge=0)
-    threads: Count | None = None
-    device: Literal["auto", "cpu", "cuda"] = "auto"
-    backend: Literal["auto", "reference", "numba"] = "auto"
-    precision: Literal["32-true", "64-true"] = "32-true"
-    checkpoint_minutes: Positive = 2.0
-    checkpoint_steps: Count | None = None
+def _replay(value: Any) -> Any:
+    """YAML reads `off` as False; a head without settings has the defaults."""
+    if value is False:
+        return "off"
+    if isinstance(value, dict):
+        return {head: {} if settings is None else settings for head, settings in value.items()}
+    return value
 
 
 class Config(Section):
-    """A training run. Relative paths start at `base`.
+    """A training run. Relative paths start at `root`.
 
     Attributes:
-        heads: the heads, by name.
+        base: model to start from: a file, or the name of a published one. All its heads and elements stay.
+            Without one, training starts from random weights.
+        heads: the heads that are taught, by name: new ones, or heads of the base by the names they have.
         theories: levels of theory that do not ship with the package, by name.
-        model: size of the model; its elements come from the data.
+        replay: with a base: what is replayed of each of its heads, by name. "auto": of all heads, the bundled
+            structures and those of the new data, with the labels that the base gives them; but
+            nothing with adapt.kind=heads, which leaves them as they are. "off": nothing.
+        elements: "keep" all elements of the base, or only those of the "data".
+        adapt: which weights change.
+        forgetting: how heads of the base are compared before and after.
+        accept_licence: you accept the licence of a published base, where that is not MIT.
+        model: size of the model; its elements come from the data. A base brings its own.
         training: how the weights are found.
         sampling: how often each head is drawn.
         loss: what is minimised.
         schedule: how the learning rate changes.
         split: how frames are divided into training, validation and test.
         output: folder of the run.
-        base: folder that relative paths start from; in a file: relative to the folder of the file.
+        root: folder that relative paths start from; in a file: relative to the folder of the file.
     """
 
+    base: str | None = None
     heads: dict[HeadName, HeadConfig] = Field(min_length=1)
     theories: dict[str, TheoryDescription] = Field(default_factory=dict)
+    replay: Annotated[Literal["auto", "off"] | dict[str, ReplaySource], BeforeValidator(_replay)] = "auto"
+    elements: Literal["keep", "data"] = "keep"
+    adapt: AdaptConfig = AdaptConfig()
+    forgetting: ForgettingConfig = ForgettingConfig()
+    accept_licence: bool = False
     model: Annotated[ModelConfig, BeforeValidator(_without_elements)] = ModelConfig(elements=EVERY_ELEMENT)
     training: TrainingConfig = TrainingConfig()
     sampling: SamplingConfig = SamplingConfig()
@@ -288,23 +203,42 @@ class Config(Section):
     schedule: ScheduleConfig = ScheduleConfig()
     split: SplitConfig = SplitConfig()
     output: Path
-    base: Path = Path()
+    root: Path = Path()
 
     @model_validator(mode="after")
-    def _frames_have_the_inputs(self) -> Config:
-        for name in self.model.extra_inputs:
-            raise ValueError(f"model.inputs.{name}: must be 'charge' or 'spin', which are what frames state")
+    def _base_or_not(self) -> Config:
+        if self.base is not None:
+            if "model" in self.model_fields_set:
+                raise ValueError("model: the base brings its own sizes, leave this out")
+            return self
+        for name, head in self.heads.items():
+            if head.theory is None:
+                raise ValueError(f"heads.{name}.theory is missing")
+            if head.E0 == "estimated":
+                raise ValueError(f"heads.{name}.E0: energies can only be estimated from a base")
+            if head.freeze or head.start != "auto":
+                raise ValueError(f"heads.{name}: start and freeze need a base")
+        for key in ("replay", "elements", "forgetting"):
+            if key in self.model_fields_set:
+                raise ValueError(f"{key}: this needs a base")
+        if self.adapt.kind != "full":
+            raise ValueError(f"adapt.kind={self.adapt.kind} needs a base")
         return self
 
     @property
     def folder(self) -> Path:
         """Folder of the run."""
-        return self.base / self.output
+        return self.root / self.output
 
     def model_for(self, elements: tuple[int, ...]) -> ModelConfig:
         """The model's configuration with the elements that the data have."""
         return ModelConfig.model_validate({**self.model.model_dump(), "elements": elements})
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain values for YAML and JSON, every default spelled out, without `base`."""
-        return self.model_dump(mode="json", exclude={"base": True, "model": {"elements"}})
+        """Plain values for YAML and JSON, all defaults spelled out; without `root` and what has no effect."""
+        without: dict[str, Any] = {"root": True, "model": {"elements"}}
+        if self.base is not None:
+            without["model"] = True
+        else:
+            without |= dict.fromkeys(("base", "replay", "elements", "forgetting", "accept_licence"), True)
+        return self.model_dump(mode="json", exclude=without)

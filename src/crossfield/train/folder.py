@@ -27,6 +27,7 @@ class RunFolder:
         self.last = path / "last.safetensors"
         self.restart = path / "restart.safetensors"
         self.errors = path / "errors.json"
+        self.forgetting = path / "forgetting.json"
         self.splits = path / "splits.json"
         self.rejected = path / "rejected.json"
 
@@ -34,7 +35,8 @@ class RunFolder:
     def files(self) -> list[Path]:
         """Those that exist."""
         weights = (self.best, self.last, self.restart)
-        known = (self.config, self.log, *weights, self.errors, self.splits, self.rejected)
+        results = (self.errors, self.forgetting)
+        known = (self.config, self.log, *weights, *results, self.splits, self.rejected)
         return [file for file in known if file.exists()]
 
     def check(self, *, resume: bool, overwrite: bool) -> None:
@@ -56,10 +58,15 @@ class RunFolder:
             file.unlink()
         self.path.mkdir(parents=True, exist_ok=True)
 
+    def forget_results(self) -> None:
+        """Remove the results of a shorter run."""
+        self.errors.unlink(missing_ok=True)
+        self.forgetting.unlink(missing_ok=True)
+
     def write_config(self, config: Config) -> None:
         """The configuration with all defaults, as a file that starts the same run from this folder."""
-        # output is resolved against base in the same way as data files
-        values = {**config.as_dict(), "base": os.path.relpath(config.base, self.path)}
+        # output is resolved against root in the same way as data files
+        values = {**config.as_dict(), "root": os.path.relpath(config.root, self.path)}
         write_text(self.config, yaml.safe_dump(values, sort_keys=False, allow_unicode=True))
 
     def append_log(self, line: Mapping[str, Any]) -> int:

@@ -1,7 +1,7 @@
 """The loss of a batch.
 
-With w the weight of a head times the weights of the frame, n the number of labels of the batch and rho the
-penalty, each property contributes
+With w the weight of a head for the property times the weights of the frame, n the number of labels of the
+batch and rho the penalty, each property contributes
 
     energy:  W_energy / n * sum over structures  w rho((E - E_ref) / N)
     forces:  W_forces / n * sum over components  w rho(F - F_ref)
@@ -27,19 +27,20 @@ from torch import Tensor
 
 from crossfield.data.batch import Batch
 from crossfield.model.derivatives import Prediction
-from crossfield.train.config import LossConfig
+from crossfield.train.sections import LossConfig
 
 LARGE_FORCES = (100.0, 200.0, 300.0)  # eV/Å
 FACTORS = (1.0, 0.7, 0.4, 0.1)  # of delta, between those forces
 
 
 class Loss(NamedTuple):
-    """The loss and its parts, weights included; scalars, float64."""
+    """The loss and its parts, weights included; float64."""
 
-    total: Tensor
-    energy: Tensor
-    forces: Tensor
-    stress: Tensor
+    total: Tensor  # ()
+    energy: Tensor  # ()
+    forces: Tensor  # ()
+    stress: Tensor  # ()
+    by_head: Tensor  # (heads, 3) what each head contributes to energy, forces and stress; no gradient
 
 
 def batch_loss(prediction: Prediction, batch: Batch, head_weights: Tensor, config: LossConfig) -> Loss:
@@ -48,55 +49,76 @@ def batch_loss(prediction: Prediction, batch: Batch, head_weights: Tensor, confi
     Args:
         prediction: what the model says; forces or stress may be None where the batch has no label.
         batch: graph and labels.
-        head_weights: (heads,) factor on each head's terms, float64.
+        head_weights: (heads, 3) factors on each head's energy, forces and stress, float64.
         config: kind and weights.
     """
     labels, graph = batch.labels, batch.graph
-    of_head = head_weights[graph.head]  # (S,)
     atoms = torch.bincount(graph.structure, minlength=graph.num_structures)  # (S,)
-
-    zero = prediction.energy.new_zeros(())
-    forces = stress = zero
-    w = labels.energy_weight
-    energy = _term(
-        prediction.energy / atoms, labels.energy / atoms, w * of_head, w > 0, config.kind, config.delta
-    )
-    if prediction.forces is not None:
-        w = labels.forces_weight
-        known = (w > 0)[graph.structure].unsqueeze(1)
-        delta = _forces_delta(labels.forces, config)
-        forces = _term(
+    of_atoms = graph.head[graph.structure]  # (N,)
+    terms = (  # prediction, label, weight of the label, head, delta, weight of the property
+        (
+            prediction.energy / atoms,
+            labels.energy / atoms,
+            labels.energy_weight,
+            graph.head,
+            config.delta,
+            config.energy,
+        ),
+        (
             prediction.forces,
             labels.forces,
-            (w * of_head)[graph.structure].unsqueeze(1),
-            known,
-            config.kind,
-            delta,
-        )
-    if prediction.stress is not None:
-        w = labels.stress_weight
-        stress = _term(
+            labels.forces_weight[graph.structure],
+            of_atoms,
+            _forces_delta(labels.forces, config),
+            config.forces,
+        ),
+        (
             prediction.stress,
             labels.stress,
-            (w * of_head).reshape(-1, 1, 1),
-            (w > 0).reshape(-1, 1, 1),
-            config.kind,
+            labels.stress_weight,
+            graph.head,
             config.delta,
-        )
-    energy, forces, stress = config.energy * energy, config.forces * forces, config.stress * stress
-    return Loss(energy + forces + stress, energy, forces, stress)
+            config.stress,
+        ),
+    )
+    parts = [
+        prediction.energy.new_zeros(len(head_weights))
+        if predicted is None
+        else factor * _term(predicted, label, weight, head, head_weights[:, k], config.kind, delta)
+        for k, (predicted, label, weight, head, delta, factor) in enumerate(terms)
+    ]
+    sums = [part.sum() for part in parts]
+    by_head = torch.stack(parts, dim=1).detach()
+    return Loss(sums[0] + sums[1] + sums[2], sums[0], sums[1], sums[2], by_head)
 
 
 def _term(
-    prediction: Tensor, label: Tensor, weight: Tensor, known: Tensor, kind: str, delta: Tensor | float
+    prediction: Tensor,
+    label: Tensor,
+    weight: Tensor,
+    head: Tensor,
+    head_weights: Tensor,
+    kind: str,
+    delta: Tensor | float,
 ) -> Tensor:
-    """Weighted sum of penalties over the number of labels."""
+    """(heads,) weighted sums of penalties over the number of labels of all heads.
+
+    Args:
+        prediction, label: (rows, ...).
+        weight: (rows,) of the labels; 0 where there is none.
+        head: (rows,) index of the head.
+        head_weights: (heads,).
+        kind, delta: of the penalty.
+    """
     zero = torch.zeros((), dtype=prediction.dtype, device=prediction.device)
+    known = (weight > 0).reshape(-1, *[1] * (prediction.ndim - 1))
     # both sides are replaced before they meet: NaN times zero would still be NaN, in the gradient too
     difference = torch.where(known, prediction, zero) - torch.where(known, label, zero)
-    penalty = torch.where(known, weight, zero) * _penalty(difference, kind, delta)
+    penalty = _penalty(difference, kind, delta)
+    rows = penalty.flatten(1).sum(dim=1) if penalty.ndim > 1 else penalty
+    rows = rows * torch.where(weight > 0, weight * head_weights[head], zero)
     count = known.expand_as(prediction).sum().clamp(min=1)
-    return penalty.sum() / count
+    return rows.new_zeros(len(head_weights)).index_add(0, head, rows) / count
 
 
 def _penalty(d: Tensor, kind: str, delta: Tensor | float) -> Tensor:

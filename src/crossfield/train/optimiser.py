@@ -3,33 +3,38 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
-from crossfield.train.config import ScheduleConfig, TrainingConfig
 from crossfield.train.restart import RunState
+from crossfield.train.sections import ScheduleConfig, TrainingConfig
 
 
-def trained(model: nn.Module) -> dict[str, nn.Parameter]:
-    """The parameters that are trained, by name."""
-    return {name: p for name, p in model.named_parameters() if p.requires_grad}
+def build_optimiser(
+    parameters: Mapping[str, nn.Parameter], config: TrainingConfig, rate: Callable[[str], float]
+) -> torch.optim.Optimizer:
+    """Adam or AdamW; only matrices decay, biases, norms and scalars do not.
 
-
-def build_optimiser(parameters: dict[str, nn.Parameter], config: TrainingConfig) -> torch.optim.Optimizer:
-    """Adam or AdamW; only matrices decay, biases, norms and scalars do not."""
-    matrices = [p for p in parameters.values() if p.ndim >= 2]
-    others = [p for p in parameters.values() if p.ndim < 2]
-    groups = [
-        {"params": matrices, "weight_decay": config.weight_decay},
-        {"params": others, "weight_decay": 0.0},
-    ]
+    Args:
+        parameters: what is trained, by name.
+        config: kind and constants.
+        rate: factor on the learning rate, by name of the parameter; groups keep it as "factor".
+    """
+    groups: dict[tuple[bool, float], list[nn.Parameter]] = {}
+    for name, parameter in parameters.items():
+        groups.setdefault((parameter.ndim >= 2, rate(name)), []).append(parameter)
     kind = torch.optim.AdamW if config.optimiser == "adamw" else torch.optim.Adam
     return kind(
-        [group for group in groups if group["params"]],
+        [
+            {"params": members, "weight_decay": config.weight_decay if matrix else 0.0, "factor": factor}
+            for (matrix, factor), members in sorted(
+                groups.items(), key=lambda item: (not item[0][0], item[0])
+            )
+        ],
         lr=config.learning_rate,
         amsgrad=config.amsgrad,
         fused=True,
@@ -80,7 +85,7 @@ class Average:
     initial weights quickly.
     """
 
-    def __init__(self, parameters: dict[str, nn.Parameter], decay: float) -> None:
+    def __init__(self, parameters: Mapping[str, nn.Parameter], decay: float) -> None:
         self._parameters = list(parameters.values())
         self._decay = decay
         self.weights = {name: p.detach().clone() for name, p in parameters.items()}

@@ -16,6 +16,13 @@ from pydantic_core import ErrorDetails
 from crossfield.errors import InputError, nearest
 from crossfield.train.config import Config
 
+# What is different by default where a base is given.
+FINETUNING: Mapping[str, Any] = {
+    "training": {"epochs": 50, "learning_rate": 5e-4, "weight_decay": 0.0, "clip": 1.0, "ema": 0.99},
+    "loss": {"energy": 10.0, "forces": 10.0},
+    "sampling": {"kind": "balanced"},
+}
+
 
 class _Loader(yaml.SafeLoader):
     """Safe YAML that refuses a key given twice, where plain YAML would silently keep the last."""
@@ -61,13 +68,13 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> Config:
         raise InputError(error.message, file=path) from error
 
 
-def config_from_dict(given: Mapping[str, Any], overrides: Sequence[str] = (), base: Path = Path()) -> Config:
+def config_from_dict(given: Mapping[str, Any], overrides: Sequence[str] = (), root: Path = Path()) -> Config:
     """Check a configuration.
 
     Args:
         given: the contents of the YAML file.
         overrides: as for `load_config`.
-        base: folder that relative paths start from.
+        root: folder that relative paths start from.
 
     Raises:
         InputError: an unknown key (with the nearest name) or a wrong value, in one line.
@@ -75,11 +82,24 @@ def config_from_dict(given: Mapping[str, Any], overrides: Sequence[str] = (), ba
     values = copy.deepcopy(dict(given))
     for text in overrides:
         _override(values, text)
-    values["base"] = base / str(values.get("base", "."))
+    values["root"] = root / str(values.get("root", "."))
+    if values.get("base") is not None:
+        values = _under(values, FINETUNING)
     try:
         return Config.model_validate(values)
     except ValidationError as error:
         raise InputError(_explain(error, values)) from error
+
+
+def _under(values: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
+    """The values, with defaults for what they leave out; what is no section where one is expected stays."""
+    merged = dict(values)
+    for key, default in defaults.items():
+        given = merged.get(key, {} if isinstance(default, Mapping) else default)
+        if isinstance(default, Mapping) and isinstance(given, Mapping):
+            given = _under(given, default)
+        merged[key] = given
+    return merged
 
 
 def _parse(text: str) -> Any:
@@ -118,6 +138,8 @@ def _explain(error: ValidationError, values: Mapping[str, Any]) -> str:
     """The first problem, in one line. Unknown keys go first: they often cause the others."""
     problems = error.errors(include_url=False)
     problem = next((p for p in problems if p["type"] == "extra_forbidden"), problems[0])
+    # where several types are allowed, the one that is meant is that which has something to say of its parts
+    problem = max(_inside(problem, problems, values), key=lambda p: len(_key_path(p, values)))
     keys = _key_path(problem, values)
     where = ".".join(keys)
     if problem["type"] == "extra_forbidden":
@@ -145,13 +167,22 @@ def _key_path(problem: ErrorDetails, values: Mapping[str, Any]) -> list[str]:
     """The keys that a user wrote; pydantic adds the members of unions and the fields of short forms."""
     keys: list[str] = []
     here: Any = values
-    for part in problem["loc"]:
-        if isinstance(here, Mapping) and (part in here or problem["type"] == "missing"):
+    for depth, part in enumerate(problem["loc"], 1):
+        if not isinstance(here, Mapping):
+            break
+        if part in here or (problem["type"] == "missing" and depth == len(problem["loc"])):
             keys.append(str(part))
             here = here.get(part)
-        else:
-            break
     return keys
+
+
+def _inside(
+    problem: ErrorDetails, problems: Sequence[ErrorDetails], values: Mapping[str, Any]
+) -> list[ErrorDetails]:
+    """The problems of the same kind of key, or of keys inside it."""
+    keys = _key_path(problem, values)
+    found = [p for p in problems if _key_path(p, values)[: len(keys)] == keys]
+    return found if keys else [problem]
 
 
 def _names(model: type[BaseModel], keys: Sequence[str]) -> list[str]:
@@ -162,7 +193,7 @@ def _names(model: type[BaseModel], keys: Sequence[str]) -> list[str]:
             section = _section(section.model_fields[key].annotation)
         else:
             section = _section(get_args(section)[1])  # a mapping: any name, then its values
-    hidden = {"elements"}  # set from the data
+    hidden = {"elements"} if list(keys) == ["model"] else set()  # set from the data
     return [name for name in section.model_fields if name not in hidden]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from types import TracebackType
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.progress import BarColumn, Progress, TextColumn
 
 from crossfield.theory.units import GPA_PER_EV_A3, MEV
@@ -75,6 +75,10 @@ class Reporter:
     def say(self, text: str) -> None:
         """One line, never wrapped on a file or a pipe."""
         self._console.print(text, highlight=False, markup=False, soft_wrap=not self._console.is_terminal)
+
+    def show(self, what: RenderableType) -> None:
+        """A table."""
+        self._console.print(what)
 
 
 def head_line(errors: HeadErrors) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from crossfield.errors import InputError
 from crossfield.zoo import container
 
-KIND = container.Kind("crossfield_restart", "a restart file", version=1)
+KIND = container.Kind("crossfield_restart", "a restart file", version=2)
 FREE = (  # keys that may change when a run goes on; schedules then end where the new length does
     "training.epochs",
     "training.minutes",
@@ -31,6 +31,7 @@ class RunState:
     closed: int = 0  # step after which an epoch was last validated and logged
     loss_sum: float = 0.0  # over the steps since then
     loss_steps: int = 0
+    loss_by_head: list[list[float]] = field(default_factory=list)  # (heads, 3) sums over these steps
     learning_rate: float = 0.0  # of the last step
     seconds: float = 0.0  # of training, that before a resume included
     best_score: float | None = None
@@ -40,6 +41,7 @@ class RunState:
     plateau_best: float | None = None
     plateau_waited: int = 0
     log_bytes: int = 0  # length of the log
+    watch: dict[str, list[float]] = field(default_factory=dict)  # see `crossfield.train.watch`
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,7 @@ class Restart:
 
     state: RunState
     config: dict[str, Any]
+    base: dict[str, Any] | None  # which model it started from
     data: dict[str, Any]  # summary of the data, to recognise them
     tensors: dict[str, Tensor]
 
@@ -57,6 +60,7 @@ def save_restart(
     *,
     state: RunState,
     config: Mapping[str, Any],
+    base: Mapping[str, Any] | None,
     data: Mapping[str, Any],
     parameters: Mapping[str, nn.Parameter],
     average: Mapping[str, Tensor],
@@ -68,6 +72,7 @@ def save_restart(
         path: safetensors file.
         state: where the run is.
         config: the configuration as plain values.
+        base: which model it started from, with its fingerprint; None: from random weights.
         data: summary of the data.
         parameters: trained weights by name.
         average: their running average by name.
@@ -78,7 +83,7 @@ def save_restart(
     for name, parameter in parameters.items():
         for key, value in optimiser.state[parameter].items():
             tensors[f"optimiser.{key}.{name}"] = value
-    head = {"state": asdict(state), "config": config, "data": data}
+    head = {"state": asdict(state), "config": config, "base": base, "data": data}
     container.write(path, KIND, tensors, head)
 
 
@@ -89,11 +94,13 @@ def load_restart(path: Path) -> Restart:
         InputError: not a restart file, or damaged.
     """
     head, tensors = container.read(path, KIND)
-    return Restart(RunState(**head["state"]), head["config"], head["data"], tensors)
+    return Restart(RunState(**head["state"]), head["config"], head["base"], head["data"], tensors)
 
 
-def check_same_run(restart: Restart, config: Mapping[str, Any], data: Mapping[str, Any]) -> None:
-    """Check that a run goes on with the configuration and the data it began with.
+def check_same_run(
+    restart: Restart, config: Mapping[str, Any], base: Mapping[str, Any] | None, data: Mapping[str, Any]
+) -> None:
+    """Check that a run goes on with the configuration, the base and the data it began with.
 
     Raises:
         InputError: naming the first key or file that differs.
@@ -108,6 +115,8 @@ def check_same_run(restart: Restart, config: Mapping[str, Any], data: Mapping[st
     order, wanted = ", ".join(restart.config["heads"]), ", ".join(config["heads"])
     if order != wanted:  # weights belong to heads by their position
         raise InputError(f"cannot resume: the order of heads was {order} and is {wanted}")
+    if restart.base != base:  # weights that are not trained are not in the restart file
+        raise InputError(f"cannot resume: the base {config['base']} is not the model any more that it was")
     before, now = _flat(restart.data), _flat(data)
     for key in dict.fromkeys([*before, *now]):
         if before.get(key) != now.get(key):

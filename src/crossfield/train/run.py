@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -17,12 +18,16 @@ from crossfield.data.batch import GraphDataset
 from crossfield.errors import InputError
 from crossfield.kernels.backend import choose, use
 from crossfield.model.model import Model
-from crossfield.train.config import Config, TrainingConfig
+from crossfield.train.config import Config
 from crossfield.train.folder import RunFolder, to_json, write_text
+from crossfield.train.forgetting import Forgetting, change_table, forgetting, matrix_table
+from crossfield.train.head_data import SPLITS
 from crossfield.train.interrupt import StopSignal
+from crossfield.train.introduce import introduce
 from crossfield.train.metrics import HeadErrors, Metrics, baseline_metrics, evaluate_dataset
 from crossfield.train.progress import Reporter, duration
-from crossfield.train.setup import SPLITS, HeadData, Setup, prepare
+from crossfield.train.sections import TrainingConfig
+from crossfield.train.setup import prepare
 from crossfield.train.table import error_table
 from crossfield.train.trainer import Stopped, Trainer
 from crossfield.zoo import checkpoint
@@ -44,6 +49,12 @@ class TrainingResult:
     best_step: int | None
     seconds: float  # of training, that before a resume included
     stopped: Stopped  # why
+    forgetting: Forgetting | None  # what heads of the base could do before; None without one, or interrupted
+
+    @property
+    def forgot(self) -> bool:
+        """Whether a head of the base got worse than its tolerance."""
+        return self.forgetting is not None and bool(self.forgetting.worse)
 
     @property
     def interrupted(self) -> bool:
@@ -74,11 +85,12 @@ def train(
     folder.check(resume=resume, overwrite=overwrite)
     fabric = _fabric(config.training)
     with _settings(config.training, fabric.device):
-        setup = prepare(config)
+        setup = prepare(config, relabel=overwrite)
+        before = copy.deepcopy(setup.model) if config.base is not None else None
         trainer = Trainer(config, setup, folder, fabric)
         if resume:
             trainer.resume()
-            folder.errors.unlink(missing_ok=True)  # those of a shorter run
+            folder.forget_results()  # those of a shorter run
             folder.write_config(config)
         else:
             folder.clear()
@@ -88,10 +100,10 @@ def train(
                 write_text(folder.rejected, to_json(setup.rejected(), indent=1))
             trainer.begin()
         with StopSignal() as stop, Reporter(console, trainer.progress) as reporter:
-            _introduce(setup, trainer, reporter)
+            introduce(trainer, reporter)
             stopped = trainer.run(stop, reporter)
             reporter.say(_farewell(trainer, stopped))
-        return _finish(trainer, stopped, console)
+        return _finish(trainer, before, stopped, console)
 
 
 def _fabric(config: TrainingConfig) -> Fabric:
@@ -127,37 +139,6 @@ def _settings(config: TrainingConfig, device: torch.device) -> Iterator[None]:
         deterministic.fill_uninitialized_memory = fill  # type: ignore[attr-defined]
 
 
-def _on_both_sides(h: HeadData) -> int:
-    """Number of validation and test frames whose system is trained on; files named for them may have such."""
-    trained = {frame.group for frame in h.frames.train}
-    return sum(frame.group in trained for frame in (*h.frames.validation, *h.frames.test))
-
-
-def _introduce(setup: Setup, trainer: Trainer, reporter: Reporter) -> None:
-    for h in setup.heads:
-        counts = ", ".join(f"{len(getattr(h.frames, name))} {name}" for name in SPLITS)
-        counts += f", {len(h.isolated)} isolated atoms" if h.isolated else ""
-        aside = ""
-        if h.rejected:
-            first, file = h.rejected[0].reason, trainer.folder.rejected.name
-            aside = f"; {len(h.rejected)} not used (first: {first}), listed in {file}"
-        scale = f"scale {h.head.scale:.3g} eV"
-        reporter.say(f"head {h.head.name} ({h.head.theory.name}): {counts}{aside}; {scale}")
-        if h.reference.conditioning:
-            reporter.say(f"warning: head {h.head.name}: {h.reference.conditioning}")
-        if common := _on_both_sides(h):
-            reporter.say(
-                f"warning: head {h.head.name}: {common} validation and test frames are of systems trained on"
-            )
-        if len(setup.validation) and not h.frames.validation:
-            reporter.say(f"warning: head {h.head.name} has no validation frames and no say in the score")
-    again = f", resumed at step {trainer.state.step}" if trainer.state.step else ""
-    reporter.say(
-        f"{setup.model.num_parameters} parameters, {trainer.sampler.steps} steps per epoch, "
-        f"on {trainer.fabric.device}, {trainer.config.training.precision}{again}"
-    )
-
-
 def _farewell(trainer: Trainer, stopped: Stopped) -> str:
     state, folder = trainer.state, trainer.folder
     if stopped == "interrupted":
@@ -166,24 +147,27 @@ def _farewell(trainer: Trainer, stopped: Stopped) -> str:
     return f"stopped by {stopped} after {took}; best weights of step {state.best_step}"
 
 
-def _finish(trainer: Trainer, stopped: Stopped, console: Console) -> TrainingResult:
-    """Load the best weights and, unless interrupted, find their errors."""
+def _finish(trainer: Trainer, before: Model | None, stopped: Stopped, console: Console) -> TrainingResult:
+    """Load the best weights and, unless interrupted, find their errors, and what was forgotten."""
     state, setup, folder = trainer.state, trainer.setup, trainer.folder
     path = folder.best if folder.best.exists() else folder.last
     model = checkpoint.load(path, device=str(trainer.fabric.device))
     use(model, choose(trainer.config.training.backend, trainer.fabric.device))
     metrics: dict[str, Metrics] = {}
     baseline: dict[str, HeadErrors] = {}
+    report: Forgetting | None = None
     if stopped != "interrupted":
         for name in SPLITS:
             dataset = getattr(setup, name)
             if len(dataset):
                 metrics[name] = evaluate_dataset(model, dataset, 2 * trainer.config.training.batch_size)
-        for h in setup.heads:
+        for h in (h for h in setup.heads if h.frames.train):
             compared = h.frames.test or h.frames.validation
             baseline[h.head.name] = baseline_metrics(h.head.name, h.frames.train, compared, h.head.E0)
         write_text(folder.errors, _errors_json(metrics, baseline, trainer))
         console.print(error_table(metrics, baseline))
+        if before is not None:
+            report = _compare(before, model, trainer, console)
         console.print(f"best weights: {path}", highlight=False, markup=False, soft_wrap=True)
     return TrainingResult(
         model=model,
@@ -198,7 +182,34 @@ def _finish(trainer: Trainer, stopped: Stopped, console: Console) -> TrainingRes
         best_step=state.best_step,
         seconds=state.seconds,
         stopped=stopped,
+        forgetting=report,
     )
+
+
+def _compare(before: Model, after: Model, trainer: Trainer, console: Console) -> Forgetting:
+    """What every head could do before, and what it can now; written, and shown."""
+    config, setup = trainer.config, trainer.setup
+    use(before.to(after.device), choose(config.training.backend, after.device))
+    report = forgetting(
+        before,
+        after,
+        setup.heads,
+        config.forgetting,
+        batch_size=2 * config.training.batch_size,
+        seed=config.training.seed,
+    )
+    write_text(trainer.folder.forgetting, to_json(report.as_dict(), indent=1) + "\n")
+    console.print(change_table(report))
+    if len(report.answers) > 1:
+        console.print(matrix_table(report))
+    for change in report.worse:
+        console.print(
+            f"head {change.head} has got worse in {change.quantity} than forgetting.tolerance "
+            f"({100 * report.tolerance:g} %) allows",
+            style="red",
+            soft_wrap=True,
+        )
+    return report
 
 
 def _errors_json(metrics: dict[str, Metrics], baseline: dict[str, HeadErrors], trainer: Trainer) -> str:

@@ -8,13 +8,13 @@ once, and none is dropped.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from crossfield.errors import InputError, nearest
-from crossfield.train.config import SamplingConfig
+from crossfield.train.sections import SamplingConfig
 
 MIX, PERMUTE = 0, 1  # what a random stream is for
 
@@ -23,8 +23,8 @@ class Sampler:
     """Batches of frames.
 
     Args:
-        heads: head index of every frame; every head needs at least one.
-        shares: fraction of the frames drawn from each head; they sum to 1.
+        heads: head index of every frame; one without frames is never drawn.
+        shares: fraction of the frames drawn from each head; they sum to 1, 0 for heads without frames.
         batch_size: frames per batch; the last one of an epoch may be smaller.
         seed: another seed draws in another order.
         steps: batches per epoch; None: enough for as many draws as there are frames.
@@ -51,7 +51,7 @@ class Sampler:
         random = np.random.default_rng([self._seed, MIX, epoch])
         frames = [self._stretch(h, epoch) for h in range(len(self.draws))]
         # stratified: the i-th of n draws of a head falls at random into the i-th of n parts of the epoch
-        places = [(np.arange(len(f)) + random.random(len(f))) / len(f) for f in frames]
+        places = [(np.arange(len(f)) + random.random(len(f))) / max(len(f), 1) for f in frames]
         order = np.argsort(np.concatenate(places), kind="stable")
         drawn = np.concatenate(frames)[order]
         return [drawn[k : k + self._batch_size] for k in range(0, len(drawn), self._batch_size)]
@@ -59,6 +59,8 @@ class Sampler:
     def _stretch(self, head: int, epoch: int) -> NDArray[np.int64]:
         """The part of a head's stream that belongs to an epoch."""
         members, count = self._members[head], int(self.draws[head])
+        if not count:
+            return members[:0]
         begin, end = epoch * count, (epoch + 1) * count
         rounds = range(begin // len(members), -(-end // len(members)))
         stream = [np.random.default_rng([self._seed, PERMUTE, head, k]).permutation(members) for k in rounds]
@@ -66,46 +68,56 @@ class Sampler:
         return np.concatenate(stream)[begin - first : end - first]
 
 
-def head_shares(config: SamplingConfig, counts: dict[str, int]) -> list[float]:
+def head_shares(
+    config: SamplingConfig, counts: dict[str, int], replayed: Collection[str] = ()
+) -> list[float]:
     """Share of each head.
 
     Args:
         config: kind of sampling.
-        counts: number of training frames of each head, in order.
+        counts: number of training frames of each head, in order; those without any have no share.
+        replayed: names of the heads that are replayed, which share what "balanced" leaves them.
 
     Raises:
         InputError: ratios name an unknown head or leave one out.
     """
     size = np.array(list(counts.values()), dtype=float)
+    old = np.array([name in replayed for name in counts]) & (size > 0)
+    new = ~old & (size > 0)
     if config.kind == "ratios":
-        share = _ratios(config.ratios, list(counts))
+        ratios = _ratios(config.ratios, [name for name, n in counts.items() if n])
+        share = np.array([ratios.get(name, 0.0) for name in counts])
     elif config.ratios:
         raise InputError(f"sampling.ratios needs sampling.kind=ratios, not {config.kind}")
     elif config.kind == "uniform":
-        share = np.ones_like(size)
-    elif config.kind == "temperature":
-        share = size ** (1.0 / config.temperature)
-    else:
+        share = (size > 0).astype(float)
+    elif config.kind == "proportional":
         share = size
+    else:
+        share = size ** (1.0 / config.temperature)
+        if config.kind == "balanced" and old.any() and new.any():
+            share[old] *= (1.0 - config.new) / share[old].sum()
+            share[new] *= config.new / share[new].sum()
     return [float(x) for x in share / share.sum()]
 
 
-def _ratios(ratios: dict[str, float], heads: list[str]) -> NDArray[np.float64]:
+def _ratios(ratios: dict[str, float], heads: list[str]) -> dict[str, float]:
     for name in ratios:
         if name not in heads:
             raise InputError(
-                f"sampling.ratios: unknown head {name!r}{nearest(name, heads)} (there is: {', '.join(heads)})"
+                f"sampling.ratios: unknown head {name!r}{nearest(name, heads)} (with frames: "
+                f"{', '.join(heads)})"
             )
     missing = [name for name in heads if name not in ratios]
     if missing:
         raise InputError(f"sampling.ratios has no ratio for {', '.join(missing)}")
-    return np.array([ratios[name] for name in heads])
+    return ratios
 
 
 def _allot(total: int, shares: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Whole numbers in proportion to the shares, that sum to the total, and at least one each."""
+    """Whole numbers in proportion to the shares, that sum to the total; at least one for any share."""
     exact = total * shares
-    counts = np.maximum(np.floor(exact + 1e-9), 1).astype(np.int64)
+    counts = np.maximum(np.floor(exact + 1e-9), shares > 0).astype(np.int64)
     left = total - int(counts.sum())
     if left > 0:
         largest = np.argsort(-(exact - counts), kind="stable")[:left]

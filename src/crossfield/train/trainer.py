@@ -9,20 +9,23 @@ from typing import Any, Literal
 import torch
 from lightning_fabric import Fabric
 
+from crossfield.data.batch import GraphDataset
 from crossfield.data.frame import Frame
 from crossfield.errors import InputError
 from crossfield.kernels.backend import choose, use
 from crossfield.model.derivatives import evaluate
+from crossfield.train.adapt import Adaptation
 from crossfield.train.config import Config
 from crossfield.train.folder import RunFolder
 from crossfield.train.interrupt import StopSignal
 from crossfield.train.loss import batch_loss
 from crossfield.train.metrics import Metrics, evaluate_dataset
-from crossfield.train.optimiser import Average, Schedule, build_optimiser, trained
+from crossfield.train.optimiser import Average, Schedule, build_optimiser
 from crossfield.train.progress import Reporter
 from crossfield.train.restart import RunState, check_same_run, load_restart, restore, save_restart
 from crossfield.train.sampler import Sampler, head_shares
 from crossfield.train.setup import Setup
+from crossfield.train.watch import Watch, loss_by_head, watched
 from crossfield.zoo import checkpoint
 
 Stopped = Literal["epochs", "minutes", "early stop", "interrupted"]
@@ -44,19 +47,23 @@ class Trainer:
         self.model = setup.model
         fabric.to_device(self.model)
         use(self.model, choose(c.backend, fabric.device))
-        self.parameters = trained(self.model)
-        self.optimiser = build_optimiser(self.parameters, c)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(c.seed)
+            self.adaptation = Adaptation(self.model, config.adapt, setup.taught, setup.new_elements)
+        self.parameters = self.adaptation.parameters
+        self.optimiser = build_optimiser(self.parameters, c, self.adaptation.rate)
         self.average = Average(self.parameters, c.ema)
         self.sampler = Sampler(
             setup.train.heads,
-            head_shares(config.sampling, setup.counts),
+            head_shares(config.sampling, setup.counts, setup.replayed),
             batch_size=c.batch_size,
             seed=c.seed,
             steps=c.steps_per_epoch,
         )
         self.head_weights = torch.tensor(
-            [h.weight for h in setup.heads], dtype=torch.float64, device=fabric.device
+            [h.weights for h in setup.heads], dtype=torch.float64, device=fabric.device
         )
+        self.watched = watched(setup.train, len(setup.heads), c.seed)
         self.data = setup.summary()
         self._use(RunState())
 
@@ -67,7 +74,7 @@ class Trainer:
             InputError: it belongs to another configuration or other data.
         """
         restart = load_restart(self.folder.restart)
-        check_same_run(restart, self.config.as_dict(), self.data)
+        check_same_run(restart, self.config.as_dict(), self.setup.base, self.data)
         restore(restart, self.parameters, self.average.weights, self.optimiser)
         self._use(restart.state)
         self.folder.cut_log(self.state.log_bytes)
@@ -75,6 +82,11 @@ class Trainer:
     def _use(self, state: RunState) -> None:
         self.state = state
         self.schedule = Schedule(self.config.schedule, state)
+        self.watch = Watch(self.setup.score, state.watch)
+        # of the steps since the last epoch was logged, on the device until then
+        self.by_head = torch.zeros_like(self.head_weights)
+        if state.loss_by_head:
+            self.by_head += torch.tensor(state.loss_by_head, dtype=torch.float64, device=self.fabric.device)
 
     @property
     def progress(self) -> float:
@@ -127,25 +139,27 @@ class Trainer:
         stress = weights.stress > 0 and bool((batch.labels.stress_weight > 0).any())
         batch = batch.to(self.fabric.device)
         prediction = evaluate(self.model, batch.graph, forces=forces, stress=stress, training=True)
-        loss = batch_loss(prediction, batch, self.head_weights, weights).total
+        loss = batch_loss(prediction, batch, self.head_weights, weights)
 
         self.optimiser.zero_grad()
-        self.fabric.backward(loss)
+        self.fabric.backward(loss.total)
         norm = torch.nn.utils.clip_grad_norm_(
             self.parameters.values(), self.config.training.clip or math.inf, foreach=True
         )
-        value = loss.item()
+        value = loss.total.item()
         if not (math.isfinite(value) and math.isfinite(norm.item())):
             raise self._not_finite(indices, value)
         state.learning_rate = self._rate(state.step + 1)
         for group in self.optimiser.param_groups:
-            group["lr"] = state.learning_rate
+            group["lr"] = state.learning_rate * group["factor"]
         self.optimiser.step()
+        self.adaptation.restore()
         self.average.update(state.step)
 
         state.step += 1
         state.loss_sum += value
         state.loss_steps += 1
+        self.by_head += loss.by_head
         state.seconds = time.monotonic() - self._start
         epoch = 1 + (state.step - 1) // self.sampler.steps
         reporter.step(epoch, self.config.training.epochs, self.progress, value)
@@ -159,14 +173,18 @@ class Trainer:
         epoch = -(-state.step // self.sampler.steps)  # the last one may be cut short by training.minutes
         loss = state.loss_sum / max(state.loss_steps, 1)
         ended = epoch >= c.epochs or (c.minutes is not None and state.seconds >= 60.0 * c.minutes)
-        metrics, score, best = None, None, False
+        metrics, train, score, best = None, None, None, False
+        warnings: list[str] = []
         if len(self.setup.validation) and (ended or epoch % c.validate_every == 0):
-            metrics = self._validate()
+            train, metrics = self._errors(self.watched), self._validate()
             score = self.setup.score(metrics)
             best = self._judge(score)
+            warnings = self.watch.compare(train, metrics)
         elif not len(self.setup.validation):
             best, state.best_step = True, state.step  # nothing to choose by: the latest weights
+        by_head = loss_by_head(self.by_head.tolist(), state.loss_steps, list(self.setup.counts))
         state.closed, state.loss_sum, state.loss_steps = state.step, 0.0, 0
+        self.by_head.zero_()
         state.seconds = time.monotonic() - self._start
         if best:
             self._save_weights("best")
@@ -176,19 +194,26 @@ class Trainer:
                 "epoch": epoch,
                 "step": state.step,
                 "loss": loss,
+                "loss_by_head": by_head,
                 "learning_rate": state.learning_rate,
                 "score": score,
                 "best": best,
                 "validation": metrics.as_dict() if metrics else None,
+                "train": train.as_dict() if train else None,
                 "seconds": round(state.seconds, 3),
             }
         )
         self._save_restart()
         reporter.epoch(epoch, c.epochs, loss, metrics, score, best)
+        for warning in warnings:
+            reporter.say(warning)
 
     def _validate(self) -> Metrics:
+        return self._errors(self.setup.validation)
+
+    def _errors(self, dataset: GraphDataset) -> Metrics:
         with self.average.applied():
-            return evaluate_dataset(self.model, self.setup.validation, 2 * self.config.training.batch_size)
+            return evaluate_dataset(self.model, dataset, 2 * self.config.training.batch_size)
 
     def _judge(self, score: float) -> bool:
         """Whether these are the best weights so far; NaN never is."""
@@ -207,10 +232,12 @@ class Trainer:
 
     def _save_restart(self) -> None:
         self._saved = self.state.seconds
+        self.state.loss_by_head = self.by_head.tolist()
         save_restart(
             self.folder.restart,
             state=self.state,
             config=self.config.as_dict(),
+            base=self.setup.base,
             data=self.data,
             parameters=self.parameters,
             average=self.average.weights,
@@ -225,7 +252,7 @@ class Trainer:
     def _save_weights(self, name: Literal["best", "last"]) -> None:
         """Save the averaged weights: they are what was validated."""
         with self.average.applied():
-            checkpoint.save(getattr(self.folder, name), self.model, self._provenance())
+            checkpoint.save(getattr(self.folder, name), self.adaptation.merged(), self._provenance())
 
     def _provenance(self) -> dict[str, Any]:
         """How these weights came about; `checkpoint.save` adds the date and the versions of libraries."""
@@ -236,6 +263,7 @@ class Trainer:
             "score": state.best_score if state.best_step == state.step else None,
             "weights": f"running average, decay {self.config.training.ema}",
             "config": self.config.as_dict(),
+            "base": self.setup.base,
             "data": self.data,
             "seeds": {"training": self.config.training.seed, "split": self.config.split.seed},
         }
