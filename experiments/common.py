@@ -107,8 +107,8 @@ class Run:
 
     @property
     def model(self) -> Path:
-        """The best weights."""
-        return self.folder / "best.safetensors"
+        """The averaged weights after the last update: all runs of a comparison have had equally many."""
+        return self.folder / "last.safetensors"
 
     def train(self) -> None:
         """Train, unless that is done; a run that was killed goes on."""

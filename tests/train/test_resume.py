@@ -36,7 +36,7 @@ train(load_config(Path(sys.argv[1])))
 
 
 def assert_same_end(folder: Path, other: Path) -> None:
-    """Weights, averages, moments, log and errors of two runs are the same bit for bit."""
+    """Weights, averages, moments, log, errors and what is remembered of two runs are the same bit for bit."""
     a, b = (load_restart(f / "restart.safetensors") for f in (folder, other))
     assert a.tensors.keys() == b.tensors.keys()
     assert all(torch.equal(a.tensors[name], b.tensors[name]) for name in a.tensors)
@@ -45,6 +45,7 @@ def assert_same_end(folder: Path, other: Path) -> None:
         one, two = load_file(folder / name), load_file(other / name)
         assert all(torch.equal(one[key], two[key]) for key in one)
     assert log_of(folder) == log_of(other)
+    assert (a.state.watch, a.state.loss_by_head) == (b.state.watch, b.state.loss_by_head)
     assert (folder / "errors.json").read_text() == (other / "errors.json").read_text()
 
 
@@ -146,6 +147,54 @@ def test_longer_run_is_the_same_as_resuming_a_shorter_one(
     long = long.model_copy(update={"training": more.training})
     train(long, console=console)
     assert_same_end(short.folder, long.folder)
+
+
+@pytest.mark.parametrize("adapt", ["full", "heads", "lora"])
+def test_interrupted_run_from_a_base_resumes_bit_for_bit(
+    finetune: Configure,
+    tmp_path: Path,
+    console: Console,
+    interrupt_at: Callable[[int, signal.Signals], None],
+    adapt: str,
+) -> None:
+    """In the middle of an epoch, with all that has memory switched on, and the same report at the end."""
+    overrides = ("training.steps_per_epoch=6", "training.batch_size=3", f"adapt.kind={adapt}", "adapt.rank=2")
+    rough = ("training.weight_decay=0.1", "training.learning_rate=0.01")
+    part, whole = (finetune(f"output={tmp_path / name}", *overrides, *rough) for name in "ab")
+    interrupt_at(8, signal.SIGINT)
+    result = train(part, console=console)
+    assert result.interrupted
+    assert result.forgetting is None
+    assert load_restart(part.folder / "restart.safetensors").state.loss_by_head != [[0.0] * 3] * 3
+    plain = checkpoint.load(part.folder / "last.safetensors")
+    assert [head.name for head in plain.heads] == ["metals", "clusters", "alloys"]
+
+    train(part, resume=True, console=console)
+    train(whole, console=console)
+    assert_same_end(part.folder, whole.folder)
+    one, other = ((config.folder / "forgetting.json").read_text() for config in (part, whole))
+    assert one == other
+    labels = "replay/clusters.safetensors"
+    assert (part.folder / labels).read_bytes() == (whole.folder / labels).read_bytes()
+
+
+def test_another_base_is_not_resumed(
+    finetune: Configure, base: Path, data_folder: Path, tmp_path: Path, console: Console
+) -> None:
+    """Also where no labels of it are used: what is not trained comes from it."""
+    path = tmp_path / "base.safetensors"
+    path.write_bytes(base.read_bytes())
+    replay = {"metals": {"data": str(data_folder / "metals.xyz"), "own": False}}
+    config = finetune("training.epochs=1", "adapt.kind=heads", base=str(path), replay=replay)
+    train(config, console=console)
+    model = checkpoint.load(base)
+    with torch.no_grad():
+        model.interactions[0].alpha += 0.5  # type: ignore[operator]
+    checkpoint.save(path, model, {})
+    with pytest.raises(InputError, match=r"cannot resume: the base .*base\.safetensors is not the model"):
+        train(config, resume=True, console=console)
+    with pytest.raises(InputError, match=r"cannot resume: adapt\.kind was 'heads' .* is 'full'"):
+        train(finetune("training.epochs=1", base=str(path), replay=replay), resume=True, console=console)
 
 
 def test_finished_run_resumes_to_its_result(configure: Configure, console: Console) -> None:

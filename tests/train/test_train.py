@@ -130,6 +130,32 @@ def test_best_weights_are_best_over_all_heads(
     assert read_metadata(result.folder / "last.safetensors")["provenance"]["step"] == result.step
 
 
+@pytest.mark.parametrize("head", ["metals", "clusters", "alloys"])
+def test_scores_count_replayed_heads_like_new_ones(
+    finetune: Configure, console: Console, monkeypatch: pytest.MonkeyPatch, head: str
+) -> None:
+    """While one of them, whichever, gets worse and the others better, no weights are the best and it stops."""
+    others = [name for name in ("metals", "clusters", "alloys") if name != head]
+    errors = [dict.fromkeys((head, *others), 0.5)]
+    errors += [dict.fromkeys(others, 0.4) | {head: 0.9 + 0.1 * k} for k in range(3)]
+    prescribe(monkeypatch, errors)
+    result = train(finetune("training.epochs=20", "training.early_stop=3"), console=console)
+    assert result.stopped == "early stop"
+    assert len(log_of(result.folder)) == 4
+    assert result.best_step == log_of(result.folder)[0]["step"]
+    assert result.score == pytest.approx(0.5)
+
+
+def test_loss_of_every_head_is_logged(finetune: Configure, console: Console) -> None:
+    """It adds up to the loss, and heads without frames have none."""
+    result = train(finetune("heads.alloys.weight=3"), console=console)
+    for line in log_of(result.folder):
+        assert set(line["loss_by_head"]) == {"metals", "clusters", "alloys"}
+        parts = [x for head in line["loss_by_head"].values() for x in head.values()]
+        assert sum(parts) == pytest.approx(line["loss"], rel=1e-5)
+        assert line["train"]["alloys"]["frames"] == 8
+
+
 def test_early_stop_counts_validations(
     configure: Configure, console: Console, monkeypatch: pytest.MonkeyPatch
 ) -> None:

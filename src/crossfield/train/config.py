@@ -127,7 +127,8 @@ class ReplaySource(Section):
             replayed. Frames with a charge or spin that it does not know are left out.
         bundled: whether the 2,000 structures that ship with the package are: crystals, slabs, molecules and
             reacting molecules of 20 elements; null: where neither data nor structures are given.
-        select: which of the structures are used; by default those 1,000 that differ most from each other.
+        select: which of the data, and which of the structures, are used; by default those 1,000 that differ
+            most from each other.
         weight: factor on this head's terms of the loss.
         weights: further factors, by property.
         labels: file of the base's labels; null: in the output folder.

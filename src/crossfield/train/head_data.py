@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -40,6 +40,7 @@ class HeadData:
     start: str | None = None  # the head of the base whose readout it starts from
     own_answers: bool = False  # whether labels are answers of the base
     frozen: bool = False  # whether its readout stays as it is
+    selections: Mapping[str, Any] = field(default_factory=dict)  # how replayed frames were chosen
     notes: tuple[str, ...] = ()  # what to tell before training
     warnings: tuple[str, ...] = ()
 

@@ -18,6 +18,7 @@ from crossfield.inference.potential import Potential
 from crossfield.messages import progress
 from crossfield.model.model import Model
 from crossfield.replay.descriptors import describe
+from crossfield.replay.fingerprint import fingerprint
 from crossfield.replay.labels import pseudo_label
 from crossfield.replay.selection import Selection, SelectionConfig, select
 from crossfield.replay.structures import check_frame
@@ -47,6 +48,7 @@ class Pool:
 
     def __init__(self, base: Model) -> None:
         self._base = base
+        self.fingerprint = fingerprint(base)
         self._features: dict[tuple[str, int], NDArray[np.float32]] = {}  # for all heads alike
 
     def readable(

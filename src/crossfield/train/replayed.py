@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from crossfield.data.frame import Frame
 from crossfield.data.read import Rejected, read_source, read_structures
@@ -14,6 +15,7 @@ from crossfield.errors import InputError, nearest
 from crossfield.model.model import Model
 from crossfield.replay.fingerprint import structure_digest
 from crossfield.replay.selection import SelectionConfig
+from crossfield.replay.written import write_selection
 from crossfield.theory import Head
 from crossfield.train.config import Config, ReplaySource
 from crossfield.train.head_data import SPLITS, HeadData, check_covered, elements_of, loss_weights, named
@@ -85,12 +87,21 @@ def _replayed(
     true = NOTHING
     rejected: list[Rejected] = []
     notes: list[str] = []
+    selections: dict[str, Any] = {}
     if source.data is not None:
         reading = read_source(source.data, head.theory, base=config.root)
         rejected += reading.rejected
         for frame in reading.frames:
             check_covered(frame, head)
-        true = _divided(reading.frames, config)
+        selection = pool.select(reading.frames, source.select, head, _elements(taught))
+        selections["data"] = selection.record.model_dump(mode="json")
+        if len(selection.indices) < len(reading.frames):
+            written = _replay_file(head, config, ".xyz.gz")
+            written.parent.mkdir(parents=True, exist_ok=True)
+            origin = {"head": head.name, "model": pool.fingerprint}
+            write_selection(written, reading.frames, selection, origin)
+            notes += [*selection.record.lines(), f"these are in {written}"]
+        true = _divided([reading.frames[k] for k in selection.indices], config)
     own = _own(taught, head, pool, notes) if source.own else NOTHING
     structures: list[Frame] = []
     if source.structures is not None:
@@ -101,14 +112,17 @@ def _replayed(
         structures += pool.readable(bundled_structures(), head, "bundled structures", notes)
     if structures:
         selection = pool.select(structures, source.select, head, _elements(taught))
+        selections["structures"] = selection.record.model_dump(mode="json")
         notes += selection.record.lines()
         # what is kept aside of the new data must not be trained on from here
         already = {structure_digest(frame) for frame in (*own.train, *own.validation, *own.test)}
         chosen = [structures[k] for k in selection.indices]
         structures = [frame for frame in chosen if structure_digest(frame) not in already]
-    path = _labels_of(head, config) if source.labels is None else config.root / source.labels
+    path, mine = _replay_file(head, config, ".safetensors"), source.labels is None
+    if source.labels is not None:
+        path = config.root / source.labels
     # a file that the user named may serve other runs
-    labelled = _labelled(structures, own, head, path, config, pool, relabel=relabel and source.labels is None)
+    labelled = _labelled(structures, own, head, path, config, pool, relabel=relabel and mine)
     pseudo = len(labelled.train) + len(labelled.validation) + len(labelled.test)
     if pseudo:
         notes.append(f"{pseudo} structures have the answers of the base as labels")
@@ -132,6 +146,7 @@ def _replayed(
         },
         role="replayed",
         own_answers=not true.train,
+        selections=selections,
         notes=tuple(notes),
     )
 
@@ -161,7 +176,7 @@ def _kept(head: Head, config: Config, pool: Pool, taught: Sequence[HeadData], *,
         if structures:
             some = SelectionConfig(method="random", count=COMPARED)
             chosen = pool.select(structures, some, head, _elements(taught)).indices
-            path = _labels_of(head, config)
+            path = _replay_file(head, config, ".safetensors")
             frames = pool.label([structures[k] for k in chosen], head, path, relabel=relabel)
     return HeadData(head, (1.0, 1.0, 1.0), Split((), (), frames), role="kept", own_answers=True)
 
@@ -199,6 +214,6 @@ def _structures(source: Source, head: Head, root: Path) -> tuple[list[Frame], li
     return frames, rejected
 
 
-def _labels_of(head: Head, config: Config) -> Path:
-    """The file of labels in the output folder; heads of a base may be called anything."""
-    return config.folder / "replay" / (re.sub(r"[^\w\-]", "_", head.name) + ".safetensors")
+def _replay_file(head: Head, config: Config, suffix: str) -> Path:
+    """A file of a head in the output folder; heads of a base may be called anything."""
+    return config.folder / "replay" / (re.sub(r"[^\w\-]", "_", head.name) + suffix)

@@ -167,6 +167,7 @@ def _summary(h: HeadData) -> dict[str, Any]:
         "files": dict(h.files),
         "frames": {name: len(getattr(h.frames, name)) for name in SPLITS},
         "isolated_atoms": len(h.isolated),
+        "selections": dict(h.selections),
         "rejected": len(h.rejected),
         "E0": {str(Z): E for Z, E in sorted(h.head.E0.items())},
     }
