@@ -30,13 +30,13 @@ NAME = "labels.safetensors"
 def computed(monkeypatch) -> list[int]:
     """Numbers of structures that were really evaluated."""
     found: list[int] = []
-    original = Potential.predict_graphs
+    original = labelling.evaluate
 
-    def watched(self, graphs, *args, **options):
-        found.append(len(graphs))
-        return original(self, graphs, *args, **options)
+    def watched(model, graph):
+        found.append(graph.num_structures)
+        return original(model, graph)
 
-    monkeypatch.setattr(Potential, "predict_graphs", watched)
+    monkeypatch.setattr(labelling, "evaluate", watched)
     return found
 
 
@@ -65,6 +65,22 @@ def test_labels_are_what_the_head_says(tmp_path: Path, head: str, backend: str) 
         if frame.stress is not None:
             np.testing.assert_allclose(frame.stress, expected.stress, atol=1e-13)
         assert_equal(frame, given, but=("theory", "energy", "forces", "stress"))
+
+
+def test_tables_are_near_and_are_not_taken_for_exact_labels(tmp_path: Path) -> None:
+    potential = Potential(small_model(), "head0")
+    frames = awkward_frames()
+    exact = pseudo_label(potential, None, frames, tmp_path / "a")
+    tabled = pseudo_label(potential, None, frames, tmp_path / "b", tables=True)
+    for a, b in zip(tabled, exact, strict=True):
+        assert a.energy == pytest.approx(b.energy, abs=1e-6 * a.num_atoms)
+        np.testing.assert_allclose(a.forces, b.forces, atol=1e-5)
+    assert any(not np.array_equal(a.forces, b.forces) for a, b in zip(tabled, exact, strict=True))
+    with pytest.raises(InputError, match=r"the radial functions \(exact then, tables, 1e-06 eV/atom now\)"):
+        pseudo_label(potential, None, frames, tmp_path / "a", tables=True)
+    reference = Potential(small_model(), "head0", backend="reference")  # which has none
+    again = pseudo_label(reference, None, frames, tmp_path / "a", tables=True)
+    assert all(a.energy == b.energy for a, b in zip(again, exact, strict=True))
 
 
 def test_stress_is_for_three_periodic_axes_alone(potential: Potential, tmp_path: Path) -> None:
@@ -281,20 +297,21 @@ def test_a_frame_that_fails_is_named_and_nothing_is_left(potential, tmp_path, wh
 )
 def test_a_label_that_is_none_leaves_nothing(potential, tmp_path, monkeypatch, what, value, message) -> None:
     """After parts have been finished."""
-    original = Potential.predict_graphs
+    original = labelling.split
     frames = awkward_frames()
     bad = 2 if what == "stress" else 9  # "rocksalt"; "far apart"
 
-    def spoilt(self, graphs, *args, **options):
-        results = original(self, graphs, *args, **options)
-        for k, graph in enumerate(graphs):
-            if graph.positions[0, 0] == frames[bad].positions[0, 0]:
-                whole = np.asarray(getattr(results[k], what))
+    def spoilt(prediction, graph, head):
+        results = original(prediction, graph, head)
+        first = np.cumsum([0, *(len(r.energies) for r in results)])
+        for k, result in enumerate(results):
+            if graph.positions[first[k], 0] == frames[bad].positions[0, 0]:
+                whole = np.asarray(getattr(result, what))
                 changed = whole + value * (np.arange(whole.size).reshape(whole.shape) == whole.size - 1)
-                results[k] = replace(results[k], **{what: float(changed) if what == "energy" else changed})
+                results[k] = replace(result, **{what: float(changed) if what == "energy" else changed})
         return results
 
-    monkeypatch.setattr(Potential, "predict_graphs", spoilt)
+    monkeypatch.setattr(labelling, "split", spoilt)
     with pytest.raises(
         InputError, match=rf"frame {bad}: head 'head0' cannot label this .*{re.escape(message)}.*leave it"
     ):
@@ -346,7 +363,7 @@ def stop_after(calls: int) -> Callable[[], bool]:
 @pytest.mark.usefixtures("small_parts")
 @pytest.mark.parametrize("backend", ["numba", "reference"])
 def test_what_was_interrupted_goes_on_to_the_same_bytes(tmp_path: Path, computed, backend: str) -> None:
-    """Parts have other elements than those before them, and the first run has met those."""
+    """Parts have other elements than those before them."""
     frames = awkward_frames(2)
     make = lambda: Potential(small_model(), "head0", backend=backend)  # noqa: E731
     pseudo_label(make(), None, frames, tmp_path / "whole" / NAME)

@@ -214,6 +214,20 @@ def test_merged_is_what_was_trained(name: str, dtype: torch.dtype) -> None:
             assert (x - y).nan_to_num().abs().max() <= tolerance * scale
 
 
+def test_what_is_not_trained_does_not_count_for_the_limit_of_the_gradient() -> None:
+    model = made()
+    adaptation = Adaptation(model, AdaptConfig(), ["head1"])
+    batch = batch_of(*structures().values(), head=0)
+    evaluate(model, batch, forces=False, stress=False, training=True).energy.nansum().backward()
+    mask = head_masks(model, ["head1"])["readouts.1.weight_1"]
+    gradient = model.readouts["1"].weight_1.grad
+    assert gradient[~mask].abs().max() > 0
+    backbone = model.interactions[0].linear_up.weights[0].grad.clone()
+    adaptation.clear()
+    assert not gradient.any()  # of the other head, which is not trained
+    assert torch.equal(model.interactions[0].linear_up.weights[0].grad, backbone)
+
+
 def test_low_rank_counts_what_is_trained() -> None:
     model = made()
     adaptation = adapted(model, kind="lora", rank=2)

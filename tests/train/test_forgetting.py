@@ -220,6 +220,8 @@ def test_a_forgetful_run_says_so_everywhere(finetune: Finetune, console: Console
     frames = [f for f, h in zip(result.test_set.frames, result.test_set.heads, strict=True) if h == 0]
     change = next(c for c in result.forgetting.changes if (c.head, c.quantity) == ("metals", "forces"))
     assert change.after == pytest.approx(plain_errors(after, "metals", frames)["forces"], rel=1e-3)
+    # and before is before: answers of the base were its own
+    assert change.before < 1e-5
 
     again = train(config, resume=True, console=console)
     assert again.forgetting is not None

@@ -134,7 +134,7 @@ def test_best_weights_are_best_over_all_heads(
 def test_scores_count_replayed_heads_like_new_ones(
     finetune: Configure, console: Console, monkeypatch: pytest.MonkeyPatch, head: str
 ) -> None:
-    """While one of them, whichever, gets worse and the others better, no weights are the best and it stops."""
+    """While one of them, whichever, gets worse and the others better, there are no better weights."""
     others = [name for name in ("metals", "clusters", "alloys") if name != head]
     errors = [dict.fromkeys((head, *others), 0.5)]
     errors += [dict.fromkeys(others, 0.4) | {head: 0.9 + 0.1 * k} for k in range(3)]

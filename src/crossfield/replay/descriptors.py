@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -13,7 +13,7 @@ from crossfield.data.frame import Frame
 from crossfield.graph import Graph, collate
 from crossfield.inference import Potential
 from crossfield.kernels.backend import use
-from crossfield.replay.structures import batches, graph_of
+from crossfield.replay.structures import batches, graph_of, within
 from crossfield.theory import Head
 
 
@@ -46,7 +46,7 @@ def describe(
     done = 0
     for part in batches(frames):
         graphs = [_graph(frame, potential, chosen) for frame in part]
-        for some in _within(graphs, potential.edges_at_once):
+        for some in within(graphs, potential.edges_at_once):
             found[done : done + len(some)] = _moments(potential, some)
             done += len(some)
         if advance is not None:
@@ -56,18 +56,6 @@ def describe(
 
 def _graph(frame: Frame, potential: Potential, head: Head) -> Graph:
     return graph_of(frame, potential.model, head, elements=potential.elements, what="the model")
-
-
-def _within(graphs: Sequence[Graph], edges: int) -> Iterator[list[Graph]]:
-    """Graphs in their order, with so many edges at a time, or one graph."""
-    part: list[Graph] = []
-    for graph in graphs:
-        if part and sum(g.num_edges for g in part) + graph.num_edges > edges:
-            yield part
-            part = []
-        part.append(graph)
-    if part:
-        yield part
 
 
 @torch.no_grad()

@@ -12,9 +12,13 @@ import torch
 from crossfield.data.frame import Frame
 from crossfield.data.labels import MAX_FORCE, MAX_STRESS
 from crossfield.errors import InputError
+from crossfield.graph import collate
 from crossfield.inference import Potential, Result
+from crossfield.inference.results import split
+from crossfield.kernels.backend import use
+from crossfield.model.derivatives import evaluate
 from crossfield.replay.parts import Label, Parts
-from crossfield.replay.structures import batches, check_frame, graph_of, inputs_of
+from crossfield.replay.structures import batches, check_frame, graph_of, inputs_of, within
 from crossfield.theory import Head
 
 SHARD = 256  # frames whose labels are kept together when labelling is interrupted
@@ -35,7 +39,8 @@ class Labelling:
 
     potential: Potential
     head: Head
-    batch_size: int | None  # structures evaluated at once; None: as many as fit
+    batch_size: int | None  # no more structures at once than that; None: as many as fit
+    tables: bool  # whether radial functions come from the tables of the potential
     alive: Callable[[], None]  # called after every batch
     advance: Callable[[int], None] | None = None  # is told how many more frames are done
     stop: Callable[[], bool] | None = None  # is asked before every batch whether to stop
@@ -48,6 +53,7 @@ class Labelling:
             Interrupted: stopped between two batches; finished parts are kept.
         """
         labels: list[Label] = []
+        use(self.potential.model, self.potential.backend)  # another potential may have set it otherwise
         try:
             for frame in frames:  # most of what can be wrong is found before the work begins
                 check_frame(frame, self.potential.model, self.head)
@@ -67,20 +73,25 @@ class Labelling:
         return tuple(self._labelled(frame, label) for frame, label in zip(frames, labels, strict=True))
 
     def _shard(self, frames: Sequence[Frame], done: int, total: int) -> list[Label]:
-        # Of its own for each part: what it prepares for the elements that it has met may change the last bit
-        # of what comes later, and a run that begins here has met none.
-        exact = Potential(
-            self.potential.model, self.head.name, backend=self.potential.backend, table_accuracy=None
-        )
         found: list[Label] = []
         for batch in batches(frames, self.batch_size):
             if self.stop is not None and self.stop():
                 raise Interrupted(done, total)
-            graphs = [graph_of(frame, self.potential.model, self.head) for frame in batch]
-            results = exact.predict_graphs(graphs, self.head.name, batch_size=self.batch_size or "auto")
+            results = self._evaluated(batch)
             found += [self._checked(frame, result) for frame, result in zip(batch, results, strict=True)]
             self._tell(len(batch))
         return found
+
+    def _evaluated(self, frames: Sequence[Frame]) -> list[Result]:
+        """What the model says: computed as in training, which begins from there, or from tables."""
+        model = self.potential.model
+        graphs = [graph_of(frame, model, self.head) for frame in frames]
+        results: list[Result] = []
+        for some in within(graphs, self.potential.edges_at_once):
+            graph = collate(some).to(model.device)
+            found = self.potential.evaluate(graph) if self.tables else evaluate(model, graph)
+            results += split(found, graph, self.head.name)
+        return results
 
     def _tell(self, count: int) -> None:
         self.alive()

@@ -28,6 +28,18 @@ def batches(frames: Sequence[Frame], size: int | None = None) -> Iterator[list[F
         yield part
 
 
+def within(graphs: Sequence[Graph], edges: int) -> Iterator[list[Graph]]:
+    """Graphs in their order, with so many edges at a time, or one graph."""
+    part: list[Graph] = []
+    for graph in graphs:
+        if part and sum(g.num_edges for g in part) + graph.num_edges > edges:
+            yield part
+            part = []
+        part.append(graph)
+    if part:
+        yield part
+
+
 def inputs_of(frame: Frame, model: Model, head: Head) -> dict[str, float]:
     """What a frame states besides charge and spin, and the theory's defaults for what the model reads.
 

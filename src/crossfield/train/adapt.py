@@ -82,6 +82,13 @@ class Adaptation:
         self._kept = {name: self.parameters[name].detach().clone() for name in self._masks}
 
     @torch.no_grad()
+    def clear(self) -> None:
+        """Take the entries that are not trained out of the gradient, whose norm is limited."""
+        for name, mask in self._masks.items():
+            if (gradient := self.parameters[name].grad) is not None:
+                gradient.masked_fill_(~mask, 0.0)
+
+    @torch.no_grad()
     def restore(self) -> None:
         """Put back the entries that are not trained, after a step of the optimiser."""
         for name, mask in self._masks.items():

@@ -124,4 +124,6 @@ class Pool:
             return ()
         with progress(f"labels of head {head.name}", len(frames)) as advance:
             potential = Potential(self._base, head.name)
-            return pseudo_label(potential, head.name, frames, path, overwrite=relabel, advance=advance)
+            return pseudo_label(
+                potential, head.name, frames, path, tables=True, overwrite=relabel, advance=advance
+            )

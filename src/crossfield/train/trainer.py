@@ -143,6 +143,7 @@ class Trainer:
 
         self.optimiser.zero_grad()
         self.fabric.backward(loss.total)
+        self.adaptation.clear()
         norm = torch.nn.utils.clip_grad_norm_(
             self.parameters.values(), self.config.training.clip or math.inf, foreach=True
         )
