@@ -5,7 +5,7 @@
 mace-torch trains a base on neutral molecules (ωB97M-D3(BJ)) and fine-tunes it on reactions (ωB97X), with all
 of the base's data as replay; Crossfield fine-tunes the same file. Both are run with the settings that they
 use themselves for this, and mace-torch once more with Crossfield's learning rate and average. Crossfield
-measures all models, on systems that none has seen.
+measures all models, on frames that none has trained on.
 """
 
 from __future__ import annotations
@@ -54,14 +54,21 @@ def main() -> None:
     mace = Mace(options.oracle, options.threads)
     base = mace.train(
         "base",
-        ["--train_file", files["old"], "--valid_file", files["old_valid"], "--E0s", str(E0(OLD))],
+        [
+            "--train_file",
+            files["old"],
+            "--valid_file",
+            files["old_valid"],
+            "--E0s",
+            str(E0(OLD, files["old"])),
+        ],
         ["--lr=0.01", "--ema", "--ema_decay=0.99", f"--max_num_epochs={options.base_epochs}"],
     )
     steps = options.epochs * ((count["old"] + count["new"]) // BATCH)  # mace-torch drops what fills no batch
     fine = [
         "--foundation_model", base, "--multiheads_finetuning=True", "--pt_train_file", files["old"],
         "--num_samples_pt", str(count["old"]), "--subselect_pt=random", "--train_file", files["new"],
-        "--valid_file", files["new_valid"], "--E0s", str(E0(NEW)), f"--max_num_epochs={options.epochs}",
+        "--valid_file", files["new_valid"], "--E0s", str(E0(NEW, files["new"])), f"--max_num_epochs={options.epochs}",
         "--weight_pt_head=1.0",
     ]  # fmt: skip
     name = f"{options.new}-{options.epochs}"
@@ -166,11 +173,13 @@ def converted(path: Path, name: str) -> Path:
     return target
 
 
-def E0(name: str) -> dict[int, float]:
-    """Energies of isolated atoms, eV."""
+def E0(name: str, frames: Path) -> dict[int, float]:
+    """Energies of isolated atoms of the elements in a file, eV."""
+    present = {int(z) for atoms in read(frames, ":") for z in atoms.numbers}
     theory = get_theory(THEORIES[name][0])
     file = Path(head(name)["isolated_atoms"])
-    return {int(f.Z[0]): f.energy for f in read_source(Source(files=(file,)), theory).isolated if f.energy}
+    atoms = read_source(Source(files=(file,)), theory).isolated
+    return {int(f.Z[0]): f.energy for f in atoms if f.energy and int(f.Z[0]) in present}
 
 
 def cells(errors: Mapping[str, float]) -> tuple[str, str]:

@@ -11,7 +11,22 @@ import pytest
 
 from tests.cli.conftest import Command
 
-COMMANDS = ("train", "evaluate", "predict", "info", "models", "convert", "bench speed", "demo")
+COMMANDS = (
+    "init finetune",
+    "init scratch",
+    "train",
+    "evaluate",
+    "predict",
+    "info",
+    "models",
+    "convert",
+    "heads add",
+    "heads merge",
+    "replay select",
+    "replay label",
+    "bench speed",
+    "demo",
+)
 
 
 def test_version(crossfield: Command) -> None:
