@@ -53,8 +53,8 @@ MODEL: Mapping[str, Any] = {
 def data(head: str) -> dict[str, Path]:
     """Files of the training, validation and test frames of a head, made once.
 
-    Frames of one system are on all sides. With whole systems kept aside there would be one or two of them in a
-    test set this small, and what they are would say more than how a model was trained.
+    Frames of one system are on all sides. With whole systems kept aside there would be one or two of them in
+    a test set this small, and what they are would say more than how a model was trained.
     """
     theory, name, _ = THEORIES[head]
     folder = WORK / "data"

@@ -68,8 +68,8 @@ def main() -> None:
     fine = [
         "--foundation_model", base, "--multiheads_finetuning=True", "--pt_train_file", files["old"],
         "--num_samples_pt", str(count["old"]), "--subselect_pt=random", "--train_file", files["new"],
-        "--valid_file", files["new_valid"], "--E0s", str(E0(NEW, files["new"])), f"--max_num_epochs={options.epochs}",
-        "--weight_pt_head=1.0",
+        "--valid_file", files["new_valid"], "--E0s", str(E0(NEW, files["new"])),
+        f"--max_num_epochs={options.epochs}", "--weight_pt_head=1.0",
     ]  # fmt: skip
     name = f"{options.new}-{options.epochs}"
     theirs = {
