@@ -142,7 +142,11 @@ class Mace:
 def finetuning(base: Path, old: Path, new: int, steps: int, threads: int) -> dict[str, Any]:
     """The same in Crossfield: its own settings but for batches, updates and the loss's weights."""
     epochs = 10
-    replayed = {"files": [str(old)], "keys": {"energy": "REF_energy", "forces": "REF_forces"}}
+    replayed = {
+        "files": [str(old)],
+        "keys": {"energy": "REF_energy", "forces": "REF_forces"},
+        "check_units": False,
+    }
     return {
         "base": str(base),
         "heads": {NEW: head(NEW, data=source(NEW, few(new)))},

@@ -110,7 +110,8 @@ def load_base(config: Config, dtype: torch.dtype) -> Model:
     assert config.base is not None
     file = config.root / config.base
     path = local_model(file if file.exists() else config.base, accept_licence=config.accept_licence)
-    base = checkpoint.load(path, dtype=dtype)
+    gpu = config.training.device != "cpu" and torch.cuda.is_available()
+    base = checkpoint.load(path, dtype=dtype, device="cuda" if gpu else "cpu")
     use(base, choose(config.training.backend, base.device))
     return base
 
@@ -218,8 +219,8 @@ def _predicted(start: Head, frames: Sequence[Frame], model: Model, backend: Back
     dataset = _dataset(frames, [head_index(model.heads, start.name)] * len(frames), model)
     energies: list[NDArray[np.float64]] = []
     for first in range(0, len(frames), AT_ONCE):
-        batch = dataset.batch(range(first, min(first + AT_ONCE, len(frames))))
-        energies.append(evaluate(model, batch.graph, forces=False, stress=False).energy.numpy())
+        batch = dataset.batch(range(first, min(first + AT_ONCE, len(frames)))).to(model.device)
+        energies.append(evaluate(model, batch.graph, forces=False, stress=False).energy.cpu().numpy())
     return BaseEnergies(np.concatenate(energies), E0)
 
 

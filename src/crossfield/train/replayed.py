@@ -216,4 +216,5 @@ def _structures(source: Source, head: Head, root: Path) -> tuple[list[Frame], li
 
 def _replay_file(head: Head, config: Config, suffix: str) -> Path:
     """A file of a head in the output folder; heads of a base may be called anything."""
-    return config.folder / "replay" / (re.sub(r"[^\w\-]", "_", head.name) + suffix)
+    name = re.sub(r"[^\w\-]", lambda sign: f"%{ord(sign[0]):02x}", head.name)
+    return config.folder / "replay" / (name + suffix)

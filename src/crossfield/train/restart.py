@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -21,6 +22,9 @@ FREE = (  # keys that may change when a run goes on; schedules then end where th
     "training.checkpoint_steps",
     "output",
 )
+
+
+CLOSE = 1e-6  # relative, or eV; a fit to predictions in float32 is no more exact
 
 
 @dataclass
@@ -119,7 +123,7 @@ def check_same_run(
         raise InputError(f"cannot resume: the base {config['base']} is not the model any more that it was")
     before, now = _flat(restart.data), _flat(data)
     for key in dict.fromkeys([*before, *now]):
-        if before.get(key) != now.get(key):
+        if not _same(before.get(key), now.get(key)):
             head, _, what = key.partition(".")
             raise InputError(f"cannot resume: the data of head {head!r} have changed since then ({what})")
 
@@ -141,6 +145,13 @@ def restore(
             key, _, name = rest.partition(".")
             parameter = parameters[name]
             optimiser.state[parameter][key] = tensor.to(parameter.device, copy=True)
+
+
+def _same(before: object, now: object) -> bool:
+    """Whether these are equal, numbers but for round-off: E0 from fits depend on the number of threads."""
+    if isinstance(before, float) and isinstance(now, float):
+        return math.isclose(before, now, rel_tol=CLOSE, abs_tol=CLOSE)
+    return before == now
 
 
 def _flat(value: Any, path: str = "") -> dict[str, Any]:
