@@ -33,10 +33,10 @@ export GOMP_SPINCOUNT := 1000
 unexport PYTHONPATH
 export PYTHONNOUSERSITE := 1
 
-.PHONY: help demo test lint parity bench clean
+.PHONY: help demo test lint parity bench experiments clean
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(VENV)/.installed ## train one model on four theories and use it, in six minutes
 	$(BIN)/crossfield demo
@@ -60,8 +60,11 @@ parity: $(VENV)/.installed-dev $(ORACLE)/.installed ## compare every block and w
 bench: $(VENV)/.installed-dev $(ORACLE)/.installed ## run the benchmarks
 	@set -e; for script in $(BENCHMARKS); do echo "== $$script"; $(BIN)/python $$script; done
 
+experiments: $(VENV)/.installed-dev $(ORACLE)/.installed ## train and compare on the bundled data, in most of an hour
+	@set -e; for script in joint replay mace_finetuning; do $(BIN)/python experiments/$$script.py; done
+
 clean: ## remove environments, caches and results
-	rm -rf $(VENV) $(ORACLE) parity/.oracle .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache \
+	rm -rf $(VENV) $(ORACLE) parity/.oracle experiments/.work .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache \
 		.import_linter_cache .hypothesis build dist
 	find src tests parity -name __pycache__ -type d -prune -exec rm -rf {} +
 
