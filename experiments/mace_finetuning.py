@@ -80,9 +80,7 @@ def main() -> None:
     }
     ours_base = FOLDER / "base.safetensors"
     convert(base, ours_base, theories={"Default": THEORIES[OLD][0]})
-    ours = Run(
-        f"mace/crossfield-{name}", finetuning(ours_base, files["old"], options.new, steps, options.threads)
-    )
+    ours = Run(f"mace/crossfield-{name}", finetuning(ours_base, files, options.new, steps, options.threads))
     ours.train()
 
     before = errors_of(base, [OLD], {OLD: "Default"}, neutral=True)
@@ -139,18 +137,25 @@ class Mace:
         return float((model.parent / "seconds").read_text())
 
 
-def finetuning(base: Path, old: Path, new: int, steps: int, threads: int) -> dict[str, Any]:
+def finetuning(base: Path, files: Mapping[str, Path], new: int, steps: int, threads: int) -> dict[str, Any]:
     """The same in Crossfield: its own settings but for batches, updates and the loss's weights."""
     epochs = 10
-    replayed = {
-        "files": [str(old)],
-        "keys": {"energy": "REF_energy", "forces": "REF_forces"},
-        "check_units": False,
-    }
+
+    def replayed(name: str) -> dict[str, Any]:
+        keys = {"energy": "REF_energy", "forces": "REF_forces"}
+        return {"files": [str(files[name])], "keys": keys, "check_units": False}
+
     return {
         "base": str(base),
         "heads": {NEW: head(NEW, data=source(NEW, few(new)))},
-        "replay": {"Default": {"data": replayed, "own": False}},
+        "replay": {
+            "Default": {
+                "data": replayed("old"),
+                "validation_data": replayed("old_valid"),
+                "select": {"method": "all"},
+                "own": False,
+            }
+        },
         "sampling": {"kind": "proportional"},  # as mace-torch draws
         "training": {
             "epochs": epochs,

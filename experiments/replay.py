@@ -1,6 +1,6 @@
 """A new theory learnt from 50, 200 and 732 frames: with replay, without, and from scratch.
 
-    python experiments/replay.py [--steps 800] [--base-steps 2000] [--workers 2]
+    python experiments/replay.py [--steps 1600] [--base-steps 4000] [--workers 2]
 
 The base knows crystals (PBE) and molecules (ωB97M-D3(BJ)); the new head is reactions (ωB97X). Replay is once
 of the frames the base was trained on, with their labels, and once of the same structures with the base's own
@@ -32,8 +32,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description="Replay against naive fine-tuning and training from scratch."
     )
-    parser.add_argument("--steps", type=int, default=800)
-    parser.add_argument("--base-steps", type=int, default=2000)
+    parser.add_argument("--steps", type=int, default=1600)
+    parser.add_argument("--base-steps", type=int, default=4000)
     parser.add_argument("--workers", type=int, default=2, help="runs at a time, one thread each")
     options = parser.parse_args()
     base = Run(f"replay/base-{options.base_steps}", base_config(options.base_steps))
@@ -69,15 +69,15 @@ def old(errors: dict[str, Any], before: dict[str, Any]) -> list[str]:
     return cells
 
 
-def scratch_training(steps: int) -> dict[str, Any]:
-    """Settings for random weights."""
+def training(steps: int, learning_rate: float = 0.01) -> dict[str, Any]:
+    """Settings of all runs; what starts from a base takes half the learning rate."""
     return {
         "training": {
             "epochs": 12,
             "steps_per_epoch": -(-steps // 12),
             "batch_size": 16,
             "optimiser": "adamw",
-            "learning_rate": 0.01,
+            "learning_rate": learning_rate,
             "weight_decay": 0.01,
             "threads": 1,
         },
@@ -87,20 +87,21 @@ def scratch_training(steps: int) -> dict[str, Any]:
 
 def base_config(steps: int) -> dict[str, Any]:
     """The base."""
-    return {"heads": {name: head(name) for name in BASE}, "model": dict(MODEL), **scratch_training(steps)}
+    return {"heads": {name: head(name) for name in BASE}, "model": dict(MODEL), **training(steps)}
 
 
 def run(base: Run, way: str, count: int, steps: int) -> Run:
     """One run on so many new frames."""
     new = head(NEW, data=source(NEW, few(count)))
     if way == "scratch":
-        config = {"heads": {NEW: new}, "model": dict(MODEL), **scratch_training(steps)}
+        config = {"heads": {NEW: new}, "model": dict(MODEL), **training(steps)}
     else:
         config = {
             "base": str(base.model),
             "heads": {NEW: new},
             "replay": replay(way),
-            "training": {"epochs": 10, "steps_per_epoch": -(-steps // 10), "batch_size": 16, "threads": 1},
+            "split": {"validation": 0.0, "test": 0.0},  # of what is replayed; others have files of their own
+            **training(steps, learning_rate=0.005),
         }
     return Run(f"replay/{way}-{count}-{steps}", config)
 
@@ -111,7 +112,12 @@ def replay(way: str) -> Any:
         return "off"
     key = {"labels": "data", "answers": "structures"}[way]
     return {
-        name: {key: source(name, data(name)["train"]), "select": {"method": "all"}, "own": way == "answers"}
+        name: {
+            key: source(name, data(name)["train"]),
+            "validation_data": source(name, data(name)["validation"]),
+            "select": {"method": "all"},
+            "own": way == "answers",
+        }
         for name in BASE
     }
 

@@ -4,7 +4,15 @@ from itertools import combinations
 
 import pytest
 
-from crossfield.theory import Theory, dispersion_differs, dispersion_of, get_theory, known_theories
+from crossfield.theory import (
+    Head,
+    Theory,
+    dispersion_beside,
+    dispersion_differs,
+    dispersion_of,
+    get_theory,
+    known_theories,
+)
 
 
 @pytest.mark.parametrize("theory", known_theories().values(), ids=lambda theory: theory.name)
@@ -45,7 +53,10 @@ def test_dispersion_of_known_theories() -> None:
         ("PBE-D2h", "none"),
         ("M06-2X", "none"),
         ("DZP-D", "none"),
-        ("", "none"),
+        ("", "not stated"),
+        (" Not stated. ", "not stated"),
+        ("unknown", "not stated"),
+        ("?" * 100_000, "not stated"),
     ],
 )
 def test_a_method_may_say_what_the_field_does_not(method: str, expected: str) -> None:
@@ -55,6 +66,39 @@ def test_a_method_may_say_what_the_field_does_not(method: str, expected: str) ->
 def test_what_is_stated_counts() -> None:
     assert dispersion_of(Theory(name="x", method="PBE-D3", dispersion=" TS ")) == "TS"
     assert dispersion_of(Theory(name="x", method="PBE-D3", dispersion="None")) == "D3"
+
+
+def test_what_nobody_stated_is_no_claim() -> None:
+    """The field says none by default, also where nothing at all was filled in."""
+    with_it = get_theory("spice_wB97M")
+    for vague in (Theory(name="x"), Theory(name="x", method="PBE", dispersion="unknown")):
+        assert dispersion_of(vague) == "not stated"
+        assert dispersion_differs(vague, with_it) is None
+        assert dispersion_beside(vague, heads_of("spice_wB97M", "omat_pbe")) is None
+        assert dispersion_beside(with_it, [Head(name="vague", theory=vague, E0={})]) is None
+
+
+def heads_of(*theories: str) -> list[Head]:
+    return [Head(name=f"h_{name}", theory=get_theory(name), E0={}) for name in theories]
+
+
+def test_one_sentence_on_all_heads_that_differ() -> None:
+    """Names those that do, and those to which D3 may be added."""
+    heads = heads_of("omat_pbe", "spice_wB97M", "omol", "matpes_pbe")
+    text = dispersion_beside(Theory(name="mine", method="PBE-D3BJ"), heads)
+    assert text is not None
+    assert "labels of theory mine contain dispersion (D3(BJ)), those of h_omat_pbe, h_matpes_pbe none" in text
+    assert "and those of h_omol (VV10) another" in text
+    assert "add D3 to h_omat_pbe, h_matpes_pbe only" in text
+    assert "h_spice" not in text
+    text = dispersion_beside(Theory(name="mine", method="PBE"), heads)
+    assert text is not None
+    assert "contain no dispersion, and those of h_spice_wB97M (D3(BJ)), h_omol (VV10) do" in text
+    assert "h_omat" not in text
+    text = dispersion_beside(get_theory("spice_wB97M"), heads_of("omol"))
+    assert text is not None
+    assert "add D3 to none of them" in text
+    assert dispersion_beside(get_theory("spice_wB97M"), heads_of("spice_wB97M")) is None
 
 
 def test_one_with_and_one_without() -> None:

@@ -18,10 +18,19 @@ from rich.console import Console
 
 from crossfield.data.frame import Frame
 from crossfield.data.split import Split
+from crossfield.heads import head_masks
 from crossfield.inference import Potential
 from crossfield.model.model import Model
-from crossfield.train import Config, train
-from crossfield.train.forgetting import Change, Forgetting, _interval, forgetting
+from crossfield.train import Config, crossed, train
+from crossfield.train.forgetting import (
+    Change,
+    Forgetting,
+    _interval,
+    change_table,
+    forgetting,
+    matrix_table,
+)
+from crossfield.train.head_data import HeadData
 from crossfield.train.sections import ForgettingConfig
 from crossfield.train.setup import Setup, prepare
 from crossfield.zoo import checkpoint
@@ -72,7 +81,7 @@ def test_errors_are_those_of_a_plain_recomputation(setup: Setup) -> None:
     report = report_on(setup, after)
     compared = 0
     for h in setup.heads:
-        frames = [*h.frames.validation, *h.frames.test]
+        frames = aside(h)
         before_errors, after_errors = (
             plain_errors(deepcopy(m), h.head.name, frames) for m in (setup.model, after)
         )
@@ -88,6 +97,19 @@ def test_errors_are_those_of_a_plain_recomputation(setup: Setup) -> None:
             compared += 1
     assert compared == 9
     assert max(c.after for c in report.changes) > 2 * max(c.before for c in report.changes)
+
+
+def aside(h: HeadData) -> list[Frame]:
+    return [*h.frames.validation, *h.frames.test]
+
+
+def without_aside(setup: Setup, *heads: str) -> Setup:
+    """All frames of these heads are trained on."""
+    changed = [
+        replace(h, frames=Split((*h.frames.train, *aside(h)), (), ())) if h.head.name in heads else h
+        for h in setup.heads
+    ]
+    return replace(setup, heads=tuple(changed))
 
 
 def with_gaps(setup: Setup) -> Setup:
@@ -110,27 +132,122 @@ def test_the_size_of_batches_does_not_matter(setup: Setup) -> None:
 
 def test_heads_answer_for_each_other_in_the_matrix(setup: Setup) -> None:
     """The diagonal is what the heads say of their own frames; heads without frames answer, too."""
-    metals = setup.heads[0]
-    setup = replace(
-        setup, heads=(replace(metals, frames=Split(metals.frames.train, (), ())), *setup.heads[1:])
-    )
+    setup = without_aside(setup, "metals")
     after = disturbed(setup.model, 0.1)
     report = report_on(setup, after)
-    assert report.heads == ("clusters", "alloys")
     assert report.answers == ("metals", "clusters", "alloys")
     assert {c.head for c in report.changes} == {"clusters", "alloys"}
-    for row, h in enumerate(setup.heads[1:]):
-        # forces do not depend on E0, which not every head has for all elements
-        frames = [*h.frames.validation, *h.frames.test]
-        for column, name in enumerate(report.answers):
-            known = set(next(head.E0 for head in after.heads if head.name == name))
-            if all({int(Z) for Z in f.Z} <= known for f in frames):
-                expected = plain_errors(deepcopy(after), name, frames)["forces"]
-                assert report.matrix[row, column] == pytest.approx(expected, rel=1e-9)
-        own = next(c for c in report.changes if c.head == h.head.name and c.quantity == "forces")
-        assert report.matrix[row, row + 1] == pytest.approx(own.after, rel=1e-9)
-    assert np.isfinite(report.matrix).all()
-    assert len({round(x, 9) for x in report.matrix[1]}) == 3
+    quantities = {
+        h.head.name: [r.quantity for r in report.matrix if r.head == h.head.name] for h in setup.heads
+    }
+    assert quantities == {"metals": [], "clusters": ["forces", "stress"], "alloys": ["forces", "stress"]}
+    checked = 0
+    for row in report.matrix:
+        # forces and stress do not depend on E0, which not every head has for all elements
+        frames = aside(next(h for h in setup.heads if h.head.name == row.head))
+        for model, found in ((setup.model, row.before), (after, row.after)):
+            for name, error in zip(report.answers, found, strict=True):
+                known = set(next(head.E0 for head in after.heads if head.name == name))
+                if all({int(Z) for Z in f.Z} <= known for f in frames):
+                    expected = plain_errors(deepcopy(model), name, frames)[row.quantity]
+                    assert error == pytest.approx(expected, rel=1e-9, abs=1e-12)
+                    checked += 1
+        own = next(c for c in report.changes if (c.head, c.quantity) == (row.head, row.quantity))
+        column = report.answers.index(row.head)
+        assert (row.before[column], row.after[column]) == pytest.approx((own.before, own.after), abs=1e-12)
+        assert row.own_answers == own.own_answers == (row.head == "clusters")
+        assert len({round(x, 9) for x in row.after}) == 3
+        assert np.isfinite([*row.before, *row.after]).all()
+    assert checked >= 8
+
+
+def test_of_many_frames_the_matrix_has_some_of_all_regions(
+    setup: Setup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(crossed, "MOST", 3)
+    report = report_on(setup, setup.model)
+    assert {row.frames for row in report.matrix} == {3}
+    assert [list(crossed._few(n)) for n in (1, 2, 3, 5, 100)] == [
+        [0],
+        [0, 1],
+        [0, 1, 2],
+        [0, 2, 4],
+        [0, 50, 99],
+    ]
+
+
+def test_labels_and_answers_are_kept_apart(finetune: Finetune, data_folder: Path) -> None:
+    """A small drift must not hide a large error, nor the reverse."""
+    replay = {"metals": {"data": str(data_folder / "metals.xyz")}, "clusters": {"bundled": False}}
+    setup = prepare(finetune("training.precision=64-true", replay=replay))
+    after = disturbed(setup.model)
+    report = report_on(setup, after, tolerance=0.1)
+    frames = aside(setup.heads[0])
+    assert not setup.heads[0].own_answers
+    for own in (False, True):
+        some = [f for f in frames if (Path(f.file).name == "alloys.xyz") == own]
+        assert some
+        was, now = (plain_errors(deepcopy(m), "metals", some) for m in (setup.model, after))
+        changes = {c.quantity: c for c in report.changes if (c.head, c.own_answers) == ("metals", own)}
+        assert set(changes) == {"energy", "forces", "stress"}
+        for name, change in changes.items():
+            assert change.frames == len(some)
+            assert change.before == pytest.approx(was[name], rel=1e-9, abs=1e-12)
+            assert change.after == pytest.approx(now[name], rel=1e-9)
+            assert change.allowed is not None
+            if not own:
+                assert change.allowed == pytest.approx(1.1 * was[name])
+        assert (changes["forces"].before < 1e-6) == own
+    told = [name for name in report.as_dict()["worse"] if name.startswith("metals: forces")]
+    assert told == ["metals: forces", "metals: forces (drift from its own answers)"]
+    rows = [(row.head, row.own_answers) for row in report.matrix if row.quantity == "forces"]
+    assert rows == [("metals", False), ("metals", True), ("clusters", True), ("alloys", False)]
+
+
+def test_heads_without_frames_are_in_the_report(setup: Setup, console: Console) -> None:
+    """As not compared, or, where nothing of them has changed, as unchanged."""
+    setup = without_aside(setup, "metals", "clusters")
+    after = deepcopy(setup.model)
+    report = report_on(setup, after)
+    assert (report.unchanged, report.not_compared) == (("metals", "clusters"), ())
+    masks = head_masks(after, ["metals"])
+    with torch.no_grad():  # the readout of one head alone
+        for name, parameter in after.named_parameters():
+            if name in masks:
+                parameter += 1e-9 * masks[name]
+    report = report_on(setup, after)
+    assert (report.unchanged, report.not_compared) == (("clusters",), ("metals",))
+    assert {c.head for c in report.changes} == {"alloys"}
+    written = report.as_dict()
+    assert (written["unchanged"], written["not_compared"]) == (["clusters"], ["metals"])
+    console.print(change_table(report))
+    rows = [line.split() for line in console.file.getvalue().splitlines()]  # type: ignore[attr-defined]
+    assert ["metals", "not", "compared:", "no", "frames", "0", *"----"] in rows
+    assert ["clusters", "unchanged,", "bit", "for", "bit", "0", *"----"] in rows
+
+
+def test_a_model_that_answers_with_nan_has_got_worse(setup: Setup, console: Console) -> None:
+    after = deepcopy(setup.model)
+    with torch.no_grad():
+        for parameter in after.readouts.parameters():
+            parameter.fill_(float("nan"))
+    report = report_on(setup, after)
+    judged = {(c.head, c.quantity) for c in report.changes if c.head != "alloys"}
+    assert {(c.head, c.quantity) for c in report.worse} == judged
+    assert len(judged) == 6
+    console.print(change_table(report), matrix_table(report))
+    assert "nan" in console.file.getvalue()  # type: ignore[attr-defined]
+
+
+def test_the_table_says_what_is_drift(setup: Setup, console: Console) -> None:
+    report = report_on(setup, disturbed(setup.model, 0.1))
+    console.print(change_table(report), matrix_table(report))
+    said = " ".join(console.file.getvalue().split())  # type: ignore[attr-defined]
+    assert "clusters * energy meV/atom" in said
+    assert "metals energy meV/atom" in said
+    assert "how far the head has drifted from them, not its error, and 5 % of the spread" in said
+    alone = replace(report, changes=tuple(c for c in report.changes if not c.own_answers))
+    assert change_table(alone).caption is None
 
 
 def test_an_unchanged_model_has_forgotten_nothing(setup: Setup) -> None:
@@ -172,6 +289,7 @@ def test_worse_is_more_than_what_is_allowed() -> None:
 
     assert not change(0.105, 0.105).worse
     assert change(0.1051, 0.105).worse
+    assert change(float("nan"), 0.105).worse
     assert not change(9.0, None).worse
     assert not change(0.05, 0.105).worse
 
@@ -211,10 +329,12 @@ def test_a_forgetful_run_says_so_everywhere(finetune: Finetune, console: Console
     assert "head metals has got worse in forces than forgetting.tolerance (5 %) allows" in said
     written = json.loads((result.folder / "forgetting.json").read_text())
     assert written == json.loads(json.dumps(result.forgetting.as_dict()))
-    assert "metals: forces" in written["worse"]
+    assert "metals: forces (drift from its own answers)" in written["worse"]
     assert written["units"]["forces"] == "eV/Å"
-    assert set(written["matrix"]["forces"]) == {"metals", "clusters", "alloys"}
-    assert set(written["matrix"]["forces"]["alloys"]) == {"metals", "clusters", "alloys"}
+    heads = {"metals", "clusters", "alloys"}
+    assert {row["frames_of"] for row in written["matrix"] if row["quantity"] == "forces"} == heads
+    assert all(set(row[when]) == heads for row in written["matrix"] for when in ("before", "after"))
+    assert (written["unchanged"], written["not_compared"]) == ([], [])
     # the model it speaks of is the one in the file
     after = checkpoint.load(result.checkpoint)
     frames = [f for f, h in zip(result.test_set.frames, result.test_set.heads, strict=True) if h == 0]
@@ -237,6 +357,19 @@ def test_a_gentle_run_has_forgotten_nothing(finetune: Finetune, console: Console
     assert json.loads((result.folder / "forgetting.json").read_text())["worse"] == []
 
 
+def test_heads_beside_one_whose_readout_alone_is_trained_are_unchanged(
+    finetune: Finetune, console: Console
+) -> None:
+    """In the file that was written, which is what is compared."""
+    result = train(finetune("adapt.kind=heads", "training.epochs=1", replay=None), console=console)
+    assert result.forgetting is not None
+    assert result.forgetting.unchanged == ("metals", "clusters")
+    assert result.forgetting.not_compared == ()
+    written = json.loads((result.folder / "forgetting.json").read_text())
+    assert written["unchanged"] == ["metals", "clusters"]
+    assert "unchanged, bit for bit" in console.file.getvalue()  # type: ignore[attr-defined]
+
+
 def test_without_a_base_there_is_nothing_to_forget(
     configure: Callable[..., Config], console: Console
 ) -> None:
@@ -246,7 +379,7 @@ def test_without_a_base_there_is_nothing_to_forget(
     assert not (result.folder / "forgetting.json").exists()
 
 
-def test_missing_forces_are_null_in_the_file(
+def test_without_labels_of_forces_there_is_no_row_of_them(
     finetune: Finetune, data_folder: Path, tmp_path: Path, console: Console
 ) -> None:
     """A head that is taught energies alone has no row of forces."""
@@ -259,5 +392,5 @@ def test_missing_forces_are_null_in_the_file(
     config = finetune("training.epochs=1", heads={"alloys": {"theory": "emt_scaled", "data": source}})
     result = train(config, console=console)
     written = json.loads((result.folder / "forgetting.json").read_text())
-    assert set(written["matrix"]["forces"]["alloys"].values()) == {None}
+    assert "alloys" not in {row["frames_of"] for row in written["matrix"]}
     assert {c["quantity"] for c in written["changes"] if c["head"] == "alloys"} == {"energy"}

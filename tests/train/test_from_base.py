@@ -14,6 +14,7 @@ from rich.console import Console
 
 from crossfield.data.batch import GraphDataset
 from crossfield.errors import InputError
+from crossfield.heads import replace_head
 from crossfield.inference import Potential
 from crossfield.model.model import Model
 from crossfield.theory import Head, Theory
@@ -229,11 +230,50 @@ def test_estimated_reference_energies_start_nearer_than_fitted_ones(
     assert estimated.heads[2].warnings == ()
 
 
-def test_different_dispersion_is_said(finetune: Finetune, console: Console) -> None:
+@pytest.mark.parametrize("start", ["metals", "zero"])
+def test_different_dispersion_is_said(
+    finetune: Finetune, base: Path, console: Console, tmp_path: Path, start: str
+) -> None:
+    """Of all heads of the base, whichever the new one starts from; and not where nobody stated a method."""
+    model = checkpoint.load(base)
+    for head, method in (("metals", "EMT-D3BJ"), ("clusters", "Morse")):
+        old = model.heads[0 if head == "metals" else 1]
+        described = old.theory.model_copy(update={"method": method})
+        model = replace_head(model, head, old.model_copy(update={"theory": described}))
+    path = tmp_path / "described.safetensors"
+    checkpoint.save(path, model, {})
     theories = {"emt_scaled": {"method": "EMT-D3(BJ)"}}
-    train(finetune("training.epochs=1", theories=theories), console=console)
+    given = (f"heads.alloys.start={start}", "training.epochs=1", "replay=off")
+    train(finetune(*given, theories=theories, base=str(path)), console=console)
     said = console.file.getvalue()  # type: ignore[attr-defined]
-    assert "warning: head alloys: labels of theory emt_scaled contain dispersion (D3(BJ))" in said
+    words = "warning: head alloys: labels of theory emt_scaled contain dispersion (D3(BJ)), those of clusters"
+    assert said.count("contain dispersion") == said.count(words) == 1
+    other = finetune(*given, theories=theories, output=str(tmp_path / "other"))
+    assert prepare(other).heads[2].warnings == ()
+
+
+def test_reference_energies_are_of_elements_that_there_are(finetune: Finetune) -> None:
+    """One that only the base knows is one; the new head then answers for it."""
+    assert prepare(finetune("heads.alloys.E0={Ne: -1.5}", "replay=off")).heads[2].head.E0[10] == -1.5
+    words = r"heads\.alloys\.E0: neither the data nor the model have C, Pt; leave this out"
+    with pytest.raises(InputError, match=words):
+        prepare(finetune("heads.alloys.E0={Pt: -1.0, C: -2.0}", "replay=off"))
+
+
+def test_isolated_atoms_that_a_head_of_the_base_does_not_know_are_counted(
+    finetune: Finetune, data_folder: Path, tmp_path: Path, console: Console
+) -> None:
+    atoms = tmp_path / "atoms.xyz"
+    line = 'Properties=species:S:1:pos:R:3 config_type=IsolatedAtom energy=3.5 pbc="F F F"'
+    atoms.write_text("".join(f"1\n{line}\n{symbol} 0 0 0\n" for symbol in ("Cu", "Au", "C")))
+    settings = {"data": str(data_folder / "metals.xyz"), "isolated_atoms": str(atoms)}
+    config = finetune("training.epochs=1", heads={"metals": settings}, replay="off")
+    setup = prepare(config)
+    assert [int(f.Z[0]) for f in setup.heads[0].isolated] == [29]
+    note = "2 isolated atoms are not trained on, since the base has no E0 for C Au"
+    assert setup.heads[0].notes == (note,)
+    train(config, console=console)
+    assert f"head metals: {note}" in console.file.getvalue()  # type: ignore[attr-defined]
 
 
 @pytest.fixture

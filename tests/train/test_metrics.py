@@ -14,7 +14,7 @@ from crossfield.data.source import Source
 from crossfield.model.derivatives import evaluate
 from crossfield.theory import Theory
 from crossfield.train import Config, baseline_metrics, error_table, evaluate_dataset
-from crossfield.train.metrics import Error, HeadErrors, Metrics, Score, label_spread
+from crossfield.train.metrics import Error, HeadErrors, Metrics, Score, frame_errors, label_spread
 from crossfield.train.setup import Setup, prepare
 
 
@@ -50,6 +50,21 @@ def test_errors_are_those_of_single_frames(setup: Setup) -> None:
             assert error.labels == d.size
     assert metrics.heads[0].stress is not None
     assert metrics.heads[1].stress is None
+
+
+def test_errors_of_frames_do_not_depend_on_their_batch(setup: Setup) -> None:
+    """Sizes differ, some frames have no stress, and sums over frames are those of the heads."""
+    together, alone = (frame_errors(setup.model, setup.train, batch_size=n) for n in (7, 1))
+    assert together.shape == (len(setup.train), 3, 3)
+    assert together == pytest.approx(alone, rel=1e-4, abs=1e-6)
+    labels = [[1, 3 * f.num_atoms, 9 * (f.stress is not None)] for f in setup.train.frames]
+    assert together[:, :, 2].tolist() == labels
+    metals, clusters = evaluate_dataset(setup.model, setup.train, batch_size=7).heads
+    for errors, number in ((metals, 0), (clusters, 1)):
+        own = together[np.array(setup.train.heads) == number].sum(axis=0)
+        for name, error in errors.items():
+            k = ("energy", "forces", "stress").index(name)
+            assert error.mae == pytest.approx(own[k, 0] / own[k, 2], rel=1e-12)
 
 
 def test_empty_dataset_has_no_heads(setup: Setup) -> None:

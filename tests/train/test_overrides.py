@@ -99,6 +99,11 @@ def test_overrides_are_yaml_and_win(short: Path) -> None:
         ("heads.crystals.shift=.nan", ["heads.crystals.shift", "finite"]),
         ("loss={energy: 0, forces: 0, stress: 0}", ["loss", "nothing would be learnt"]),
         ("loss={late: {energy: 0, forces: 0, stress: 0}}", ["loss", "nothing would be learnt"]),
+        ("sampling={new: 0.5}", ["sampling: new is for kind=balanced, and has no effect with proportional"]),
+        ("sampling={kind: uniform, new: 0.9}", ["sampling: new is for kind=balanced", "uniform"]),
+        ("sampling={temperature: 3}", ["sampling: temperature is for kind=temperature or balanced"]),
+        ("sampling={kind: uniform, ratios: {crystals: 1}}", ["sampling: ratios is for kind=ratios"]),
+        ("sampling.kind=ratios", ["sampling: kind=ratios needs ratios"]),
     ],
 )
 def test_wrong_override_is_one_line_that_names_the_key(short: Path, override: str, words: list[str]) -> None:
@@ -218,6 +223,35 @@ def test_what_is_given_wins_over_the_defaults_of_a_base(fine: Path, tmp_path: Pa
     assert (config.sampling.kind, config.loss.energy, config.loss.forces) == ("proportional", 1.0, 10.0)
 
 
+def test_ratios_say_their_kind(short: Path, fine: Path) -> None:
+    """Also where another one is the default."""
+    for path, head in ((short, "crystals"), (fine, "mine")):
+        sampling = load_config(path, [f"sampling.ratios={{{head}: 2}}"]).sampling
+        assert (sampling.kind, sampling.ratios) == ("ratios", {head: 2.0})
+    assert load_config(fine, ["sampling.temperature=3"]).sampling.kind == "balanced"
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        [],
+        ["adapt={kind: lora, rank: 2}"],
+        ["sampling={ratios: {mine: 1, old: 2}}"],
+        ["sampling.kind=uniform"],
+    ],
+)
+def test_keys_that_a_kind_does_not_read_are_not_written(
+    fine: Path, tmp_path: Path, overrides: list[str]
+) -> None:
+    """They could not be read again."""
+    config = load_config(fine, overrides)
+    written = config.as_dict()
+    assert ("rank" in written["adapt"]) == (config.adapt.kind == "lora")
+    assert ("ratios" in written["sampling"]) == (config.sampling.kind == "ratios")
+    (tmp_path / "full.yaml").write_text(yaml.safe_dump(written, sort_keys=False))
+    assert load_config(tmp_path / "full.yaml").as_dict() == written
+
+
 def test_replay_is_switched_off_in_yaml(fine: Path) -> None:
     """Where `off` without quotes is False."""
     assert load_config(fine, ["replay=off"]).replay == "off"
@@ -264,6 +298,11 @@ def test_replay_of_heads_has_defaults_and_short_forms(fine: Path) -> None:
         ("heads.mine.weights={energy: -1}", ["heads.mine.weights.energy", "greater than or equal"]),
         ("elements=all", ["elements", "'keep'"]),
         ("sampling={new: 1.0}", ["sampling.new", "less than 1"]),
+        ("sampling={new: 0.9, ratios: {mine: 1}}", ["sampling: new is for kind=balanced"]),
+        ("sampling={kind: balanced, ratios: {mine: 1}}", ["sampling: ratios is for kind=ratios"]),
+        ("adapt={rank: 4}", ["adapt: rank is for kind=lora, and has no effect with full"]),
+        ("adapt={kind: heads, alpha: 16}", ["adapt: alpha is for kind=lora"]),
+        ("base=''", ["base", "at least 1 character"]),
     ],
 )
 def test_wrong_settings_with_a_base_name_the_key(fine: Path, override: str, words: list[str]) -> None:

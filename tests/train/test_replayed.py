@@ -7,9 +7,11 @@ import re
 import shutil
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import ase.io
 import numpy as np
 import pytest
 import torch
@@ -26,6 +28,7 @@ from crossfield.replay.fingerprint import structure_digest
 from crossfield.theory import Theory
 from crossfield.train import Config, train
 from crossfield.train.head_data import HeadData
+from crossfield.train.pool import Answer, Pool
 from crossfield.train.setup import Setup, prepare
 from crossfield.zoo import checkpoint
 
@@ -299,19 +302,220 @@ def test_a_file_of_labels_with_a_name_serves_several_runs(
     assert not (runs[0].folder / "replay" / "clusters.safetensors").exists()
     kept = labels.read_bytes()
     changed = runs[0].model_copy(update={"base": str(other_base(base, tmp_path / "other.safetensors"))})
-    with pytest.raises(InputError, match="made from something else"):
+    with pytest.raises(InputError, match=r"clusters\.safetensors: .*made from something else") as caught:
         train(changed, overwrite=True, console=console)
+    assert "or have it overwritten" not in str(caught.value)
+    assert "--overwrite leaves it as it is, because replay.clusters.labels names it" in str(caught.value)
     assert labels.read_bytes() == kept
 
 
-def test_weights_of_frames_travel_with_the_labels(
+def test_weights_of_the_new_labels_are_not_those_of_the_answers(
     finetune: Finetune, data_folder: Path, tmp_path: Path
 ) -> None:
+    """A bad energy that counts nothing must not silence the base's good one."""
     path = tmp_path / "weighted.xyz"
-    path.write_text((data_folder / "alloys.xyz").read_text().replace("pbc=", "forces_weight=3 pbc="))
+    path.write_text((data_folder / "alloys.xyz").read_text().replace("pbc=", "energy_weight=0 weight=3 pbc="))
     heads = {"alloys": {"theory": "emt_scaled", "data": str(path)}}
     setup = prepare(finetune(heads=heads))
-    own = [f for f in every(head(setup, "clusters")) if f.file == str(path)]
-    assert own
-    assert {f.weights.forces for f in own} == {3.0}
-    assert {f.weights for f in every(head(setup, "clusters")) if f.file != str(path)} == {Weights()}
+    assert {f.weights for f in every(head(setup, "alloys"))} == {Weights(structure=3.0, energy=0.0)}
+    clusters = every(head(setup, "clusters"))
+    assert {f.weights for f in clusters} == {Weights()}
+    assert str(path) in {f.file for f in clusters}
+
+
+def some(source: Path, target: Path, chosen: Sequence[int]) -> str:
+    """A file with some frames of another."""
+    frames = ase.io.read(source, ":")
+    ase.io.write(target, [frames[i] for i in chosen], format="extxyz")
+    return str(target)
+
+
+def digests(frames: Sequence[Frame]) -> set[str]:
+    return {structure_digest(frame) for frame in frames}
+
+
+@pytest.fixture
+def metals(data_folder: Path, tmp_path: Path) -> dict[str, str]:
+    """Labelled frames in three files, of which the last two stand for what the base has not seen."""
+    parts = {"data": range(8), "validation_data": range(8, 11), "test_data": range(11, 14)}
+    return {k: some(data_folder / "metals.xyz", tmp_path / f"{k}.xyz", v) for k, v in parts.items()}
+
+
+def test_frames_named_for_the_comparison_are_compared_and_all_data_are_trained_on(
+    finetune: Finetune, metals: dict[str, str]
+) -> None:
+    h = head(prepare(finetune(replay={"metals": {**metals, "own": False}})), "metals")
+    for part, key in (("train", "data"), ("validation", "validation_data"), ("test", "test_data")):
+        assert [f.file for f in getattr(h.frames, part)] == [metals[key]] * (8 if part == "train" else 3)
+    assert set(h.files) == set(metals.values())
+    assert h.warnings == ()
+    assert not h.own_answers
+
+
+@pytest.mark.parametrize("key", ["validation_data", "test_data"])
+def test_one_of_them_is_enough(finetune: Finetune, metals: dict[str, str], key: str) -> None:
+    """Nothing is taken off the data then."""
+    source = {"data": metals["data"], key: metals[key], "own": False}
+    h = head(prepare(finetune(replay={"metals": source})), "metals")
+    parts = {part: len(getattr(h.frames, part)) for part in ("train", "validation", "test")}
+    assert parts == {"train": 8, "validation": 0, "test": 0, key.removesuffix("_data"): 3}
+
+
+def test_answers_are_replayed_and_labels_compared(finetune: Finetune, metals: dict[str, str]) -> None:
+    """A few labelled frames say more than any drift, also where all that is replayed is the base's own."""
+    h = head(prepare(finetune(replay={"metals": {"test_data": metals["test_data"]}})), "metals")
+    assert all(isinstance(f, Answer) for f in h.frames.train)
+    assert "crossfield:crystals_pbe.xyz.gz" in {f.file for f in h.frames.train}
+    assert [isinstance(f, Answer) for f in h.frames.test if f.file == metals["test_data"]] == [False] * 3
+    assert not h.own_answers
+
+
+def test_frames_for_the_comparison_are_checked_like_the_others(
+    finetune: Finetune, metals: dict[str, str], data_folder: Path
+) -> None:
+    other = {"files": str(data_folder / "alloys.xyz"), "check_units": False}
+    with pytest.raises(InputError, match=r"alloys\.xyz, frame \d+: head 'metals': .* does not cover Au"):
+        prepare(finetune(replay={"metals": {**metals, "test_data": other}}))
+
+
+def test_a_comparison_with_a_training_error_is_warned_of(finetune: Finetune, console: Console) -> None:
+    """The base may have been trained on the fraction that is kept aside."""
+    train(finetune("training.epochs=1"), console=console)
+    said = console.file.getvalue()  # type: ignore[attr-defined]
+    assert re.search(r"warning: head metals: \d frames of replay.metals.data are kept aside", said)
+    assert "(replay.metals.validation_data, test_data)" in said
+    assert "replay.clusters.data" not in said
+
+
+def test_what_cannot_be_compared_is_warned_of(finetune: Finetune, metals: dict[str, str]) -> None:
+    """No frame at all is kept aside, or none with a label."""
+    source = {"data": metals["data"]}
+    alone, with_own = (
+        head(prepare(finetune("split={validation: 0, test: 0}", replay={"metals": one})), "metals").warnings
+        for one in ({**source, "own": False}, source)
+    )
+    assert len(alone) == len(with_own) == 1
+    assert alone[0].startswith("no frame is kept aside, so that it cannot be compared before and after")
+    assert with_own == alone
+
+
+def test_labels_that_are_all_trained_on_are_warned_of(
+    finetune: Finetune, data_folder: Path, tmp_path: Path
+) -> None:
+    """One system cannot be divided, the new structures are: what is compared then is drift alone."""
+    path = tmp_path / "one.xyz"
+    path.write_text(re.sub(r"system=\w+", "system=one", (data_folder / "metals.xyz").read_text()))
+    h = head(prepare(finetune(replay={"metals": {"data": str(path)}})), "metals")
+    assert h.own_answers
+    assert h.frames.test
+    assert [w.partition(":")[0] for w in h.warnings] == ["no frame with labels is kept aside"]
+
+
+def test_what_is_kept_aside_of_the_new_data_is_not_in_the_labelled_data(
+    finetune: Finetune, data_folder: Path, tmp_path: Path
+) -> None:
+    """The new data may be the old structures, computed at another level."""
+    again = some(data_folder / "alloys.xyz", tmp_path / "again.xyz", [i for i in range(16) if i % 4 != 2])
+    source = {"files": again, "check_units": False}
+    setup = prepare(finetune(replay={"metals": {"data": source, "structures": again, "bundled": True}}))
+    h, new = head(setup, "metals"), head(setup, "alloys")
+    aside = digests([*h.frames.validation, *h.frames.test])
+    assert not digests(h.frames.train) & aside
+    assert not digests(h.frames.train) & digests([*new.frames.validation, *new.frames.test])
+    frames = every(h)
+    assert len(digests(frames)) == len(frames)
+    # of a structure with a label and with an answer, that with the label stays
+    trained = [f for f in h.frames.train if Path(f.file).name in ("again.xyz", "alloys.xyz")]
+    assert trained
+    assert not [f for f in trained if isinstance(f, Answer)]
+    assert any("frames are there more than once" in note for note in h.notes)
+
+
+def test_heads_that_share_structures_do_not_leak(
+    finetune: Finetune, data_folder: Path, tmp_path: Path
+) -> None:
+    """Two theories of the same structures, divided in two ways: the base is asked about each once."""
+    shutil.copy(data_folder / "alloys.xyz", tmp_path / "copy.xyz")
+    heads = {
+        "alloys": {"theory": "emt_scaled", "data": str(data_folder / "alloys.xyz")},
+        "others": {
+            "theory": "emt_scaled",
+            "data": str(tmp_path / "copy.xyz"),
+            "split": {"by": "frame", "seed": 5},
+        },
+    }
+    setup = prepare(finetune(heads=heads, replay={"metals": {"bundled": False}}))
+    one, other = (head(setup, name).frames for name in heads)
+    assert digests(one.train) & digests([*other.validation, *other.test])  # or this test would test nothing
+    frames = head(setup, "metals").frames
+    aside = [f for new in (one, other) for f in (*new.validation, *new.test) if 79 not in f.Z]
+    assert digests([*frames.validation, *frames.test]) == digests(aside)
+    assert not digests(frames.train) & digests(aside)
+    assert len(every(head(setup, "metals"))) == len(digests(every(head(setup, "metals")))) == 12
+    # a head that is not replayed is not judged by what another one trains on, either
+    kept = head(setup, "clusters").frames.test
+    assert kept
+    assert not digests(kept) & digests([*one.train, *other.train])
+
+
+def test_one_file_of_labels_serves_runs_that_divide_otherwise(
+    finetune: Finetune, data_folder: Path, tmp_path: Path
+) -> None:
+    labels = tmp_path / "labels.safetensors"
+    source = {"structures": str(data_folder / "clusters.xyz"), "labels": str(labels), "own": False}
+    parts = []
+    for seed in (0, 3):
+        config = finetune(f"split.seed={seed}", f"output={tmp_path}/{seed}", replay={"clusters": source})
+        frames = head(prepare(config), "clusters").frames
+        parts.append({f.index: f.energy for f in frames.train})
+    assert set(parts[0]) != set(parts[1])
+    assert all(parts[0][k] == parts[1][k] for k in set(parts[0]) & set(parts[1]))
+
+
+def test_isolated_atoms_of_labelled_data_are_counted(
+    finetune: Finetune, metals: dict[str, str], tmp_path: Path
+) -> None:
+    atom = Atoms("Cu", info={"config_type": "IsolatedAtom", "energy": -3.0, "system": "Cu"})
+    text = Path(metals["data"]).read_text()
+    ase.io.write(tmp_path / "atom.xyz", atom, format="extxyz")
+    Path(metals["data"]).write_text(text + (tmp_path / "atom.xyz").read_text())
+    h = head(prepare(finetune(replay={"metals": {**metals, "own": False}})), "metals")
+    assert "1 isolated atoms in replay.metals.data are not used: the head has its E0 already" in h.notes
+    assert min(f.num_atoms for f in every(h)) > 1
+
+
+def test_structures_are_told_apart_by_what_the_model_sees(
+    finetune: Finetune, base: Path, data_folder: Path
+) -> None:
+    """Not by their place in a file, nor by what one theory states and the model does not read."""
+    model = checkpoint.load(base)
+    pool, metal = Pool(model), model.heads[0]
+    frame = read_source(Source(files=(data_folder / "metals.xyz",)), Theory(name="emt")).frames[0]
+    same = replace(frame, file="other.xyz", index=7, energy=0.0, forces=None, inputs={"field": 1.0})
+    assert pool.digest(frame, metal) == pool.digest(same, metal)
+    others = [
+        replace(frame, charge=1),
+        replace(frame, spin=3),
+        replace(frame, positions=frame.positions + 1e-12),
+        replace(frame, pbc=np.array([True, True, False])),
+    ]
+    assert len({pool.digest(f, metal) for f in [frame, *others]}) == 5
+    # two structures that were read from one place
+    stretched = replace(frame, positions=1.05 * frame.positions, cell=1.05 * frame.cell)
+    rows = [pool._described([f], metal)[0] for f in (frame, stretched)]
+    assert not np.allclose(rows[0], rows[1], atol=1e-4)
+    assert (pool._described([stretched, same], metal) == rows[::-1]).all()
+
+
+def test_a_changed_choice_of_frames_is_noticed(finetune: Finetune, tmp_path: Path) -> None:
+    """Counts alone would not tell."""
+    choice = "replay.clusters.select={method: random, count: 8, seed: %d}"
+    runs = [
+        prepare(finetune(choice % seed, f"output={tmp_path}/{k}")).summary()
+        for k, seed in enumerate((0, 0, 1))
+    ]
+    assert runs[0] == runs[1]
+    assert runs[0]["metals"] == runs[2]["metals"]
+    one, other = (run["clusters"] for run in (runs[0], runs[2]))
+    assert one["structures"]["train"] != other["structures"]["train"]
+    assert set(one["structures"]) == {"train", "validation", "test"}

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +23,9 @@ from safetensors.torch import load_file
 from crossfield.errors import InputError
 from crossfield.train import Config, config_from_dict, load_config, train
 from crossfield.train.progress import Reporter
-from crossfield.train.restart import KIND, load_restart
+from crossfield.train.restart import KIND, Restart, RunState, check_same_run, load_restart
+from crossfield.train.resumed import as_begun
+from crossfield.train.setup import prepare
 from crossfield.zoo import checkpoint, container
 
 Configure = Callable[..., Config]
@@ -149,7 +153,7 @@ def test_longer_run_is_the_same_as_resuming_a_shorter_one(
     assert_same_end(short.folder, long.folder)
 
 
-@pytest.mark.parametrize("adapt", ["full", "heads", "lora"])
+@pytest.mark.parametrize("adapt", ["{kind: full}", "{kind: heads}", "{kind: lora, rank: 2}"])
 def test_interrupted_run_from_a_base_resumes_bit_for_bit(
     finetune: Configure,
     tmp_path: Path,
@@ -158,7 +162,7 @@ def test_interrupted_run_from_a_base_resumes_bit_for_bit(
     adapt: str,
 ) -> None:
     """In the middle of an epoch, with all that has memory switched on, and the same report at the end."""
-    overrides = ("training.steps_per_epoch=6", "training.batch_size=3", f"adapt.kind={adapt}", "adapt.rank=2")
+    overrides = ("training.steps_per_epoch=6", "training.batch_size=3", f"adapt={adapt}")
     rough = ("training.weight_decay=0.1", "training.learning_rate=0.01")
     part, whole = (finetune(f"output={tmp_path / name}", *overrides, *rough) for name in "ab")
     interrupt_at(8, signal.SIGINT)
@@ -226,6 +230,78 @@ def test_resuming_something_else_is_refused(
     copy.write_text(text + text)
     with pytest.raises(InputError, match="the data of head 'clusters' have changed"):
         train(configure(data), resume=True, console=console)
+
+
+def moved_by(config: Config, amount: float) -> dict[int, float]:
+    """E0 of `alloys` as if found with another number of threads, written into the restart file."""
+    file = config.folder / "restart.safetensors"
+    document, tensors = container.read(file, KIND)
+    E0 = {Z: E + amount for Z, E in document["heads"]["alloys"]["E0"].items()}
+    document["heads"]["alloys"]["E0"] = document["data"]["alloys"]["E0"] = E0
+    container.write(file, KIND, tensors, document)
+    return {int(Z): E for Z, E in E0.items()}
+
+
+def test_reference_energies_stay_those_that_a_run_began_with(finetune: Configure, console: Console) -> None:
+    """A fit that comes out otherwise in the last digits does not change them, in no file and no number."""
+    config = finetune("training.epochs=1", "schedule.kind=constant", replay="off")
+    train(config, console=console)
+    before = moved_by(config, 1e-7)
+    more = config.model_copy(update={"training": config.training.model_copy(update={"epochs": 2})})
+    result = train(more, resume=True, console=console)
+    assert before == result.model.heads[2].E0
+    again = load_restart(config.folder / "restart.safetensors")
+    stored = {int(Z): E for Z, E in again.heads["alloys"]["E0"].items()}
+    assert stored == before
+    provenance = checkpoint.read_metadata(result.checkpoint)["provenance"]
+    assert {int(Z): E for Z, E in provenance["data"]["alloys"]["E0"].items()} == before
+
+    moved_by(config, 1e-3)
+    with pytest.raises(InputError, match=r"the data of head 'alloys' have changed since then \(E0\.13\)"):
+        train(more, resume=True, console=console)
+
+
+def test_as_begun_moves_energies_and_score_alike(finetune: Configure, console: Console) -> None:
+    config = finetune("training.epochs=1", replay="off")
+    train(config, console=console)
+    restart = load_restart(config.folder / "restart.safetensors")
+    setup = prepare(config)
+    assert as_begun(setup, restart, config) is setup
+    numbers = restart.heads["alloys"]
+    other = {**numbers, "scale": 2 * numbers["scale"], "E0": {**numbers["E0"], "79": -50.0}}
+    found = as_begun(setup, replace(restart, heads={**restart.heads, "alloys": other}), config)
+    assert found.model.heads == tuple(h.head for h in found.heads)
+    assert (found.model.heads[2].scale, found.model.heads[2].E0[79]) == (2 * numbers["scale"], -50.0)
+    assert found.model.heads[:2] == setup.model.heads[:2]
+    weights = setup.model.state_dict()
+    assert all(torch.equal(weights[name], p) for name, p in found.model.state_dict().items())
+    assert found.score.spread["alloys"]["energy"] > 2 * setup.score.spread["alloys"]["energy"]
+    assert found.score.spread["alloys"]["forces"] == setup.score.spread["alloys"]["forces"]
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "word"),
+    [
+        ({"reference": {"residual": 1.0}}, {"reference": {"residual": None}}, "reference.residual"),
+        ({"E0": {"1": 1.0}}, {"E0": {"1": 1.0 + 1e-9}}, None),
+        ({"reference": {"elements": {"H": 2e3}}}, {"reference": {"elements": {"H": 2e3 + 1e-5}}}, None),
+        ({"E0": {"1": 1.0}}, {"E0": {"1": 1.0 + 1e-5}}, "E0.1"),
+        ({"E0": {"1": 1.0}}, {"E0": {"1": None}}, "E0.1"),
+        ({"share": 0.5}, {"share": 0.5 + 1e-12}, "share"),
+        ({"selections": {"seed": 1}}, {"selections": {}}, "selections"),
+    ],
+)  # fmt: skip
+def test_only_what_was_fitted_may_differ_by_round_off(
+    before: dict[str, Any], now: dict[str, Any], word: str | None
+) -> None:
+    """Also in heads of a base that have dots in their names."""
+    config: dict[str, Any] = {"heads": {}}
+    restart = Restart(RunState(), config, None, {"a": {}, "mace.1": before}, {}, {})
+    if word is None:
+        check_same_run(restart, config, None, {"a": {}, "mace.1": now})
+        return
+    with pytest.raises(InputError, match=rf"the data of head 'mace\.1' have changed .*\({re.escape(word)}"):
+        check_same_run(restart, config, None, {"a": {}, "mace.1": now})
 
 
 @pytest.mark.parametrize("damage", ["cut", "foreign", "bit", "version"])

@@ -134,6 +134,16 @@ def test_properties_without_weight_are_not_scored(configure: Configure) -> None:
     assert set(prepare(configure("loss.stress=0")).score.spread["metals"]) == {"energy", "forces"}
 
 
+def test_properties_that_a_head_does_not_learn_are_not_scored(configure: Configure) -> None:
+    """Whether it is the head that has no weight for them, or the loss, early and late."""
+    spread = prepare(configure("heads.metals.weights={energy: 0, stress: 0}")).score.spread
+    assert (set(spread["metals"]), set(spread["clusters"])) == ({"forces"}, {"energy", "forces"})
+    loss = "loss={energy: 0, stress: 1, late: {energy: 5, stress: 0}}"
+    assert set(prepare(configure(loss)).score.spread["metals"]) == {"energy", "forces", "stress"}
+    loss = "loss={energy: 0, forces: 1, stress: 3, late: {start: 0, energy: 5, stress: 0}}"
+    assert set(prepare(configure(loss)).score.spread["metals"]) == {"energy", "forces"}
+
+
 def test_scale_without_forces(configure: Configure, data_folder: Path) -> None:
     source = {"files": [str(data_folder / "metals.xyz")], "keys": {"forces": None}}
     setup = prepare(configure(heads=heads_of(data_folder, data=source)))

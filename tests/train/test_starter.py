@@ -107,7 +107,8 @@ def test_common_case_is_short(make: Make, base: Path) -> None:
     assert config["output"] == "runs/my"
     assert "TODO" not in found.text
     (warning,) = found.warnings
-    assert "dispersion is not the same as in head0, head1 of the base" in warning
+    assert "dispersion is not the same as in the base: labels of theory my contain dispersion (D3)" in warning
+    assert "those of head0, head1 none" in warning
 
 
 def test_written_file_trains(make: Make, base: Path, tmp_path: Path) -> None:

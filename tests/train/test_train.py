@@ -174,7 +174,11 @@ def test_validate_every(configure: Configure, console: Console) -> None:
 
 
 def test_without_validation_the_latest_weights_are_best(configure: Configure, console: Console) -> None:
+    """Which is said, once, and what it means."""
     result = train(configure("split.validation=0"), console=console)
+    said = console.file.getvalue()  # type: ignore[attr-defined]
+    assert said.count("no head has validation frames: the latest weights count as the best") == 1
+    assert "no validation frames, and so" not in said
     assert result.best_step == result.step
     assert result.score is None
     assert set(result.metrics) == {"train", "test"}
@@ -239,6 +243,41 @@ def test_run_is_not_overwritten_unasked(configure: Configure, console: Console) 
     assert len(log_of(result.folder)) == 2
     assert (config.folder / "mine.txt").exists()
     assert (config.folder / "best.safetensors").read_bytes() != kept
+
+
+@pytest.mark.parametrize("name", ["best.safetensors", "replay/clusters.safetensors", "link.safetensors"])
+def test_what_a_run_reads_is_not_replaced_by_it(
+    finetune: Configure, base: Path, console: Console, tmp_path: Path, name: str
+) -> None:
+    """A base in the output folder, whatever it is called there or elsewhere, is lost otherwise."""
+    folder = tmp_path / "fine"
+    (folder / "replay").mkdir(parents=True)
+    file = folder / name
+    if name.startswith("link"):
+        (folder / "last.safetensors").write_bytes(base.read_bytes())
+        file.symlink_to("last.safetensors")
+    else:
+        file.write_bytes(base.read_bytes())
+    before = file.read_bytes()
+    for overwrite in (False, True):
+        with pytest.raises(InputError, match="is read by this run, and would be replaced by it: choose ano"):
+            train(finetune(base=str(file)), overwrite=overwrite, console=console)
+    assert file.read_bytes() == before
+
+
+def test_nothing_of_an_older_run_stays_in_the_folder(finetune: Configure, console: Console) -> None:
+    """Labels and structures of heads that are replayed no more go with it, and nothing else."""
+    first = train(finetune("training.epochs=1"), console=console)
+    replay = first.folder / "replay"
+    for name in ("clusters.safetensors", "old%2ehead.xyz.gz", "old%2ehead.xyz.gz.json", "notes.txt"):
+        (replay / name).touch()
+    (replay / "old.safetensors.parts").mkdir()
+    (replay / "old.safetensors.parts" / "0").touch()
+    metals = {"bundled": False, "labels": str(replay / "mine.safetensors")}
+    config = finetune("training.epochs=1", replay={"metals": metals}, adapt={"kind": "heads"})
+    for _ in range(2):
+        train(config, overwrite=True, console=console)
+        assert sorted(path.name for path in replay.iterdir()) == ["mine.safetensors", "notes.txt"]
 
 
 def test_no_device(configure: Configure, console: Console, monkeypatch: pytest.MonkeyPatch) -> None:

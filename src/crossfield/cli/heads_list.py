@@ -76,11 +76,13 @@ def _table(model: Model) -> Table:
 def dispersion_line(heads: Sequence[Head]) -> str | None:
     """What follows where labels of some heads contain dispersion and those of others do not; else None."""
     from crossfield.theory import dispersion_differs, dispersion_of
+    from crossfield.theory.dispersion import UNKNOWN
 
-    if not any(dispersion_differs(heads[0].theory, head.theory) for head in heads):
+    known = [head for head in heads if dispersion_of(head.theory) != UNKNOWN]
+    if not any(dispersion_differs(known[0].theory, head.theory) for head in known):
         return None
     groups: dict[str, list[str]] = {}
-    for head in heads:
+    for head in known:
         groups.setdefault(dispersion_of(head.theory), []).append(head.name)
     parts = "; ".join(f"{what} in {', '.join(names)}" for what, names in groups.items())
     return (

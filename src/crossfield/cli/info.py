@@ -116,6 +116,6 @@ def _head_lines(head: Head, provenance: Mapping[str, Any]) -> Iterator[tuple[str
 
 
 def _symbols(numbers: Iterable[int]) -> str:
-    from ase.data import chemical_symbols
+    from crossfield.theory import symbols
 
-    return " ".join(chemical_symbols[z] for z in sorted(numbers))
+    return " ".join(symbols(numbers))

@@ -206,8 +206,8 @@ def _theory(name: str, potential: Potential | None) -> Theory:
 
 
 def _elements(files: Sequence[Path]) -> set[int]:
+    from crossfield.data.composition import elements_of
     from crossfield.data.read import read_structures
-    from crossfield.replay.filters import elements_of
 
     return {Z for file in files for Z in elements_of(read_structures(file).frames)}
 

@@ -10,7 +10,7 @@ import typer
 from crossfield.cli.outputs import check_folder
 from crossfield.errors import InputError
 
-FORGOT = 1  # exit code where a head of the base has got worse than its tolerance
+FORGOT = 3  # exit code where a head of the base has got worse than its tolerance; 1 is that of a crash
 
 HELP = """Train a model with one head per level of theory.
 
@@ -18,7 +18,7 @@ The configuration is YAML; any key in it can be set on the command line.
 The output folder then holds best.safetensors (the model), log.jsonl,
 errors.json, splits.json and the full configuration. With `base:` it starts
 from a model, keeps its heads alive by replay, and forgetting.json says what
-they could before and can now: exit code 1 if one got worse than
+they could before and can now: exit code 3 if one got worse than
 forgetting.tolerance. Ctrl-C stops after the
 current step and leaves a usable last.safetensors; --resume goes on.
 

@@ -39,7 +39,7 @@ class BaseEnergies:
         for z, energy in self.E0.items():
             if not math.isfinite(energy):
                 raise InputError(f"the base head's E0 of {chemical_symbols[z]} is not finite")
-        lacking = [z for z in elements_of(frames) if z not in self.E0]
+        lacking = [z for z in sorted(elements_of(frames)) if z not in self.E0]
         if lacking:
             raise InputError(
                 f"the base head has no E0 for {element_names(lacking)}, which the frames contain: add the "

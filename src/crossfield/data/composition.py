@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
 import numpy as np
-from ase.data import chemical_symbols
 from numpy.typing import NDArray
 
 from crossfield.data.frame import Frame
+from crossfield.theory import symbols
 
 HARTREE = 27.211386245988  # eV
 Vector = NDArray[np.float64]
@@ -25,9 +25,9 @@ def counts(frames: Sequence[Frame]) -> NDArray[np.int64]:
     return np.bincount(row * 119 + Z, minlength=119 * len(frames)).reshape(-1, 119)
 
 
-def elements_of(frames: Sequence[Frame]) -> list[int]:
-    """Atomic numbers that occur in the frames, ascending."""
-    return [int(z) for z in np.flatnonzero(counts(frames).any(axis=0))]
+def elements_of(frames: Iterable[Frame]) -> frozenset[int]:
+    """Atomic numbers that occur in any of the frames."""
+    return frozenset(int(Z) for frame in frames for Z in set(frame.Z.tolist()))
 
 
 def composition(frames: Sequence[Frame]) -> Vector:
@@ -61,6 +61,6 @@ def all_electron_energies(Z: NDArray[np.int64]) -> Vector:
     return energies
 
 
-def element_names(elements: Sequence[int]) -> str:
+def element_names(elements: Iterable[int]) -> str:
     """Symbols, separated by commas."""
-    return ", ".join(chemical_symbols[z] for z in elements)
+    return ", ".join(symbols(elements))

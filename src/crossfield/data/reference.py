@@ -132,7 +132,7 @@ def reference_energies(
         for z, (energy, apart) in _atoms(isolated).items():
             if z not in E0:
                 E0[z], origin[z], uncertainty[z] = energy, "isolated atom", apart
-    missing = [z for z in elements_of((*frames, *isolated)) if z not in E0]
+    missing = [z for z in sorted(elements_of((*frames, *isolated))) if z not in E0]
     if missing and method == "atoms":
         raise InputError(
             f"no isolated atom for {element_names(missing)}: add it to the files (config_type=IsolatedAtom), "

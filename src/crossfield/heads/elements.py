@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from ase.data import chemical_symbols
 
 from crossfield.errors import InputError
 from crossfield.heads.entries import State, weights_of_elements
@@ -17,7 +16,7 @@ from crossfield.heads.likeness import most_alike
 from crossfield.heads.rebuild import rebuilt
 from crossfield.model import Model
 from crossfield.model.config import MAX_ELEMENT
-from crossfield.theory import check_elements
+from crossfield.theory import check_elements, symbols
 
 
 def add_elements(model: Model, numbers: Sequence[int]) -> tuple[Model, dict[int, int]]:
@@ -38,7 +37,9 @@ def add_elements(model: Model, numbers: Sequence[int]) -> tuple[Model, dict[int,
     known = model.config.elements
     _check(numbers)
     if again := sorted(set(numbers) & set(known)):
-        raise InputError(f"the model knows {_symbols(again)} already (it knows: {_symbols(known)})")
+        raise InputError(
+            f"the model knows {' '.join(symbols(again))} already (it knows: {' '.join(symbols(known))})"
+        )
     origin = {z: most_alike(z, known) for z in sorted(numbers)}
     elements = sorted({*known, *origin})
     state = _taken(model, [known.index(origin.get(z, z)) for z in elements])
@@ -57,7 +58,7 @@ def only_elements(model: Model, numbers: Sequence[int]) -> Model:
     """
     known = model.config.elements
     if not numbers:
-        raise InputError(f"name at least one element to keep (the model knows: {_symbols(known)})")
+        raise InputError(f"name at least one element to keep (the model knows: {' '.join(symbols(known))})")
     _check(numbers)
     check_elements(numbers, known, "the model")
     elements = sorted(numbers)
@@ -83,8 +84,4 @@ def _check(numbers: Sequence[int]) -> None:
         if not 1 <= z <= MAX_ELEMENT:
             raise InputError(f"there is no element {z}")
     if twice := sorted({z for z in numbers if numbers.count(z) > 1}):
-        raise InputError(f"{_symbols(twice)} is named twice")
-
-
-def _symbols(numbers: Sequence[int]) -> str:
-    return " ".join(chemical_symbols[z] for z in numbers)
+        raise InputError(f"{' '.join(symbols(twice))} is named twice")

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from ase.data import chemical_symbols
 from torch import Tensor
 
 from crossfield.errors import InputError
@@ -15,7 +14,7 @@ from crossfield.heads.rebuild import rebuilt
 from crossfield.heads.surgery import keep_heads, renamed
 from crossfield.model import Model
 from crossfield.model.readout import OfHeads
-from crossfield.theory import Head
+from crossfield.theory import Head, symbols
 
 
 def merge(first: Model, second: Model, *, renames: Mapping[str, str] | None = None) -> Model:
@@ -143,4 +142,4 @@ def _check_same_backbone(first: Model, second: Model) -> None:
 
 
 def _symbols(numbers: set[int]) -> str:
-    return " ".join(chemical_symbols[z] for z in sorted(numbers)) or "none"
+    return " ".join(symbols(numbers)) or "none"

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Set
+from collections.abc import Set
 from typing import Literal
-
-from ase.data import chemical_symbols
-
-from crossfield.data.frame import Frame
 
 Relation = Literal["none", "combinations", "inclusive", "exclusive"]
 
@@ -30,13 +26,3 @@ def fits(own: Set[int], new: Set[int], relation: Relation) -> bool:
             return own >= new
         case "exclusive":
             return own == new
-
-
-def elements_of(frames: Iterable[Frame]) -> frozenset[int]:
-    """Atomic numbers that occur in any of the frames."""
-    return frozenset(int(Z) for frame in frames for Z in set(frame.Z.tolist()))
-
-
-def symbols(elements: Iterable[int]) -> tuple[str, ...]:
-    """Element symbols by atomic number."""
-    return tuple(chemical_symbols[Z] for Z in sorted(elements))

@@ -10,11 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from crossfield.data.composition import elements_of
 from crossfield.data.frame import Frame
 from crossfield.errors import InputError
 from crossfield.replay.drawing import Candidate, candidates, draw, draw_stratified, strata
 from crossfield.replay.farthest import farthest_points
-from crossfield.replay.filters import Relation, elements_of, fits, symbols
+from crossfield.replay.filters import Relation, fits
+from crossfield.theory import symbols
 
 Descriptors = Callable[[Sequence[Frame]], NDArray[np.floating]]
 

@@ -1,7 +1,8 @@
 """Levels of theory, heads, units."""
 
-from crossfield.theory.dispersion import dispersion_differs, dispersion_of
+from crossfield.theory.dispersion import dispersion_beside, dispersion_differs, dispersion_of
 from crossfield.theory.electrons import check_parity
+from crossfield.theory.elements import symbols
 from crossfield.theory.head import Head, HeadName, check_elements, head_index
 from crossfield.theory.theory import InputMeaning, Theory, TheoryDescription, get_theory, known_theories
 
@@ -13,9 +14,11 @@ __all__ = [
     "TheoryDescription",
     "check_elements",
     "check_parity",
+    "dispersion_beside",
     "dispersion_differs",
     "dispersion_of",
     "get_theory",
     "head_index",
     "known_theories",
+    "symbols",
 ]

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Annotated
 
-from ase.data import chemical_symbols
 from pydantic import AfterValidator, BaseModel, ConfigDict, FiniteFloat
 
 from crossfield.errors import InputError, nearest
+from crossfield.theory.elements import symbols
 from crossfield.theory.theory import Theory
 
 
@@ -67,6 +67,5 @@ def check_elements(numbers: Iterable[int], elements: Sequence[int], what: str) -
     missing = sorted(set(numbers) - set(elements))
     if missing:
         raise InputError(
-            f"{what} does not cover {', '.join(chemical_symbols[z] for z in missing)} "
-            f"(it covers: {' '.join(chemical_symbols[z] for z in sorted(elements))})"
+            f"{what} does not cover {', '.join(symbols(missing))} (it covers: {' '.join(symbols(elements))})"
         )

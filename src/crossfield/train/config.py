@@ -120,21 +120,29 @@ class ReplaySource(Section):
     """What is replayed of one head of the base, so that it is not forgotten.
 
     Attributes:
-        data: frames with labels of the head's own theory.
+        data: frames with labels of the head's own theory, to train on.
+        validation_data: frames with such labels that the base was not trained on, for validation and for the
+            comparison before and after; all of them are used.
+        test_data: likewise, for the final test and for the comparison. Where neither is named, fractions of
+            `data` are kept aside.
         structures: structures of any origin, which the base's own head labels; labels in the files are not
             read.
         own: whether the frames of the heads under `heads:` are labelled by this head of the base, too, and
-            replayed. Frames with a charge or spin that it does not know are left out.
+            replayed. Frames with a charge or spin that it does not know are left out, weights of frames are
+            not taken over.
         bundled: whether the 2,000 structures that ship with the package are: crystals, slabs, molecules and
             reacting molecules of 20 elements; null: where neither data nor structures are given.
         select: which of the data, and which of the structures, are used; by default those 1,000 that differ
             most from each other.
         weight: factor on this head's terms of the loss.
         weights: further factors, by property.
-        labels: file of the base's labels; null: in the output folder.
+        labels: file of the base's labels, which may serve several runs, and which none of them overwrites;
+            null: in the output folder.
     """
 
     data: SourceField | None = None
+    validation_data: SourceField | None = None
+    test_data: SourceField | None = None
     structures: SourceField | None = None
     own: bool = True
     bundled: bool | None = None
@@ -189,7 +197,7 @@ class Config(Section):
         root: folder that relative paths start from; in a file: relative to the folder of the file.
     """
 
-    base: str | None = None
+    base: Annotated[str, Field(min_length=1)] | None = None
     heads: dict[HeadName, HeadConfig] = Field(min_length=1)
     theories: dict[str, TheoryDescription] = Field(default_factory=dict)
     replay: Annotated[Literal["auto", "off"] | dict[str, ReplaySource], BeforeValidator(_replay)] = "auto"
@@ -231,13 +239,36 @@ class Config(Section):
         """Folder of the run."""
         return self.root / self.output
 
+    @property
+    def reads(self) -> list[Path]:
+        """All files that are read and not written: data, and the base where it is a file."""
+        parts: list[Section] = [*self.heads.values(), *self._replayed]
+        sources = [value for part in parts for _, value in part if isinstance(value, Source)]
+        found = [file for source in sources for file in source.files]
+        found += [Path(self.base)] if self.base is not None else []
+        return [self.root / file for file in found]
+
+    @property
+    def named_labels(self) -> list[Path]:
+        """Files of the base's labels that are named, and so perhaps those of other runs, too."""
+        return [self.root / source.labels for source in self._replayed if source.labels is not None]
+
+    @property
+    def _replayed(self) -> list[ReplaySource]:
+        return list(self.replay.values()) if isinstance(self.replay, dict) else []
+
     def model_for(self, elements: tuple[int, ...]) -> ModelConfig:
         """The model's configuration with the elements that the data have."""
         return ModelConfig.model_validate({**self.model.model_dump(), "elements": elements})
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values for YAML and JSON, all defaults spelled out; without `root` and what has no effect."""
-        without: dict[str, Any] = {"root": True, "model": {"elements"}}
+        without: dict[str, Any] = {
+            "root": True,
+            "model": {"elements"},
+            "sampling": set(self.sampling.idle),
+            "adapt": set(self.adapt.idle),
+        }
         if self.base is not None:
             without["model"] = True
         else:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Mapping
+import re
+import shutil
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,8 @@ import yaml
 from crossfield.errors import InputError
 from crossfield.files import replacing
 from crossfield.train.config import Config
+
+REPLAYED = (".xyz.gz", ".xyz.gz.json", ".safetensors", ".safetensors.parts")
 
 
 class RunFolder:
@@ -30,6 +34,7 @@ class RunFolder:
         self.forgetting = path / "forgetting.json"
         self.splits = path / "splits.json"
         self.rejected = path / "rejected.json"
+        self.replay = path / "replay"
 
     @property
     def files(self) -> list[Path]:
@@ -39,24 +44,56 @@ class RunFolder:
         known = (self.config, self.log, *weights, *results, self.splits, self.rejected)
         return [file for file in known if file.exists()]
 
-    def check(self, *, resume: bool, overwrite: bool) -> None:
+    def check(self, *, resume: bool, overwrite: bool, reads: Sequence[Path] = ()) -> None:
         """Check that the run may write here; changes nothing.
 
+        Args:
+            resume: go on with the run that is here.
+            overwrite: replace it.
+            reads: files that the new run is to read; those that do not exist do not matter.
+
         Raises:
-            InputError: there is a run already, or none to resume.
+            InputError: there is a run already, none to resume, or one whose files the new run reads.
         """
         if resume and not self.restart.exists():
             raise InputError(f"{self.path} holds no run to resume (no {self.restart.name})")
+        for file in () if resume else (*self.files, *self._replayed):
+            if any(path.exists() and path.samefile(file) for path in reads):
+                raise InputError(
+                    f"{file} is read by this run, and would be replaced by it: choose another output"
+                )
         if self.files and not (resume or overwrite):
             raise InputError(
                 f"{self.path} already holds a run; resume it, overwrite it, or choose another output"
             )
 
-    def clear(self) -> None:
-        """Make the folder, without the files of an older run."""
+    def clear(self, replayed: Collection[str] = (), keep: Sequence[Path] = ()) -> None:
+        """Make the folder, without the files of an older run.
+
+        Args:
+            replayed: heads of the base whose structures and labels are of the new run.
+            keep: files of labels that stay, wherever they are.
+        """
         for file in self.files:
             file.unlink()
+        kept = {_file_name(head) for head in replayed}
+        for path in self._replayed:
+            if path.name.partition(".")[0] in kept or any(path.samefile(k) for k in keep if k.exists()):
+                continue
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
         self.path.mkdir(parents=True, exist_ok=True)
+
+    def replay_file(self, head: str, suffix: str) -> Path:
+        """A file about what is replayed of a head."""
+        return self.replay / (_file_name(head) + suffix)
+
+    @property
+    def _replayed(self) -> list[Path]:
+        """Structures and labels of the heads of a base, unfinished ones included."""
+        return sorted(path for path in self.replay.glob("*") if path.name.endswith(REPLAYED))
 
     def forget_results(self) -> None:
         """Remove the results of a shorter run."""
@@ -81,6 +118,11 @@ class RunFolder:
         if self.log.stat().st_size < size:
             raise InputError(f"is shorter than when {self.restart.name} was written", file=self.log)
         os.truncate(self.log, size)
+
+
+def _file_name(head: str) -> str:
+    """A name for files; heads of a base may be called anything."""
+    return re.sub(r"[^\w\-]", lambda sign: f"%{ord(sign[0]):02x}", head)
 
 
 def write_bytes(path: Path, content: bytes) -> None:

@@ -1,7 +1,8 @@
 """What every head could do before a run, and what it can after: the proof that nothing was forgotten.
 
-Errors are of frames that were not trained on: those kept for validation and test. Both models are compared on
-the same frames, and the intervals are of resampled frames, paired: the same ones before and after.
+Errors are of frames that were not trained on: those kept for validation and test. Both models are compared
+on the same frames, and the intervals are of resampled frames, paired: the same ones before and after. Frames
+with labels, which tell errors, and frames with the base's own answers, which tell drift, are kept apart.
 """
 
 from __future__ import annotations
@@ -11,24 +12,31 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from rich import box
 from rich.table import Table
-from torch import Tensor
 
-from crossfield.data.batch import Batch, GraphDataset
-from crossfield.model.derivatives import Prediction, evaluate
+from crossfield.data.batch import GraphDataset
+from crossfield.data.frame import Frame
+from crossfield.heads import keep_heads, only_elements
 from crossfield.model.model import Model
+from crossfield.replay.fingerprint import fingerprint
+from crossfield.theory import Head
 from crossfield.theory.units import GPA_PER_EV_A3, MEV
+from crossfield.train.crossed import MOST, Crossed, crossed
 from crossfield.train.head_data import HeadData, Role
-from crossfield.train.metrics import label_spread
+from crossfield.train.metrics import frame_errors, label_spread
+from crossfield.train.pool import Answer
 from crossfield.train.sections import ForgettingConfig
 
 Quantity = Literal["energy", "forces", "stress"]
 QUANTITIES: tuple[Quantity, ...] = ("energy", "forces", "stress")
 CONFIDENCE = 0.95
-STYLE: dict[str, Any] = {"box": box.SIMPLE_HEAD, "padding": (0, 1, 0, 0)}
+STYLE: dict[str, Any] = {
+    "box": box.SIMPLE_HEAD,
+    "padding": (0, 1, 0, 0),
+    "caption_justify": "left",
+}
 UNITS = {"energy": ("meV/atom", MEV), "forces": ("meV/Å", MEV), "stress": ("GPa", GPA_PER_EV_A3)}
 
 
@@ -42,14 +50,14 @@ class Change:
     frames: int
     before: float
     after: float
-    interval: tuple[float, float]  # of after - before, 95 %
+    interval: tuple[float, float]  # of after - before, 95 %; NaN where the model answers with NaN
     allowed: float | None  # largest after; None: this head was not there before
-    own_answers: bool  # whether labels are the base's answers, so that `before` is zero
+    own_answers: bool  # whether labels are the base's answers, so that `before` is zero and `after` is drift
 
     @property
     def worse(self) -> bool:
-        """Whether it got worse than is allowed."""
-        return self.allowed is not None and self.after > self.allowed
+        """Whether it got worse than is allowed; NaN is."""
+        return self.allowed is not None and not self.after <= self.allowed
 
 
 @dataclass(frozen=True)
@@ -57,9 +65,10 @@ class Forgetting:
     """The report on all heads."""
 
     changes: tuple[Change, ...]
-    heads: tuple[str, ...]  # that have frames
-    matrix: NDArray[np.float64]  # (heads, answers) MAE of forces, eV/Å: frames of one, answers of another
+    matrix: tuple[Crossed, ...]
     answers: tuple[str, ...]  # all heads of the model
+    unchanged: tuple[str, ...]  # without frames to compare, and the same as before, bit for bit
+    not_compared: tuple[str, ...]  # without frames to compare, and not the same
     tolerance: float
 
     @property
@@ -73,14 +82,21 @@ class Forgetting:
             "units": {"energy": "eV/atom", "forces": "eV/Å", "stress": "eV/Å^3"},
             "tolerance": self.tolerance,
             "confidence": CONFIDENCE,
-            "worse": [f"{change.head}: {change.quantity}" for change in self.worse],
+            "worse": [_named(change) for change in self.worse],
+            "unchanged": list(self.unchanged),
+            "not_compared": list(self.not_compared),
             "changes": [{**vars(change), "worse": change.worse} for change in self.changes],
-            "matrix": {
-                "forces": {
-                    data: dict(zip(self.answers, row, strict=True))
-                    for data, row in zip(self.heads, self.matrix.tolist(), strict=True)
+            "matrix": [
+                {
+                    "frames_of": row.head,
+                    "own_answers": row.own_answers,
+                    "quantity": row.quantity,
+                    "frames": row.frames,
+                    "before": dict(zip(self.answers, row.before, strict=True)),
+                    "after": dict(zip(self.answers, row.after, strict=True)),
                 }
-            },
+                for row in self.matrix
+            ],
         }
 
 
@@ -98,47 +114,36 @@ def forgetting(
     Args:
         before: the model as training began, new heads included.
         after: the model as it is used.
-        heads: of both, with their frames; those without frames to compare are left out.
+        heads: of both, with their frames.
         config: what is allowed.
         batch_size: structures evaluated at once.
         seed: of the resampling.
     """
     changes: list[Change] = []
-    compared: list[str] = []
-    rows: list[list[float]] = []
+    matrix: list[Crossed] = []
+    unchanged: list[str] = []
+    not_compared: list[str] = []
     for position, h in enumerate(heads):
-        frames = (*h.frames.validation, *h.frames.test)
-        if not frames:
-            continue
-        dataset = GraphDataset(
-            frames, [position] * len(frames), after.config.cutoff, after.config.extra_inputs
-        )
-        errors = [_errors(model, dataset, batch_size) for model in (before, after)]
-        spread = label_spread(frames, h.head.E0)
-        for k, name in enumerate(QUANTITIES):
-            if not errors[0][:, k, 1].any():
-                continue
-            low, high = _interval(errors[0][:, k], errors[1][:, k], config.resamples, seed)
-            was, now = (_mean(e[:, k]) for e in errors)
-            size = spread[name] if h.own_answers else was
-            changes.append(
-                Change(
-                    head=h.head.name,
-                    role=h.role,
-                    quantity=name,
-                    frames=int((errors[0][:, k, 1] > 0).sum()),
-                    before=was,
-                    after=now,
-                    interval=(low, high),
-                    allowed=None if h.reference is not None else was + config.tolerance * size,
-                    own_answers=h.own_answers,
+        aside = (*h.frames.validation, *h.frames.test)
+        if not aside:
+            (unchanged if _same(before, after, h.head) else not_compared).append(h.head.name)
+        for own_answers in (False, True):
+            frames = [frame for frame in aside if isinstance(frame, Answer) == own_answers]
+            if frames:
+                dataset = GraphDataset(
+                    frames, [position] * len(frames), after.config.cutoff, after.config.extra_inputs
                 )
-            )
-        compared.append(h.head.name)
-        rows.append([_forces(after, dataset, answer, batch_size) for answer in range(len(heads))])
-    matrix = np.array(rows).reshape(len(compared), len(heads))
-    answers = tuple(h.head.name for h in heads)
-    return Forgetting(tuple(changes), tuple(compared), matrix, answers, config.tolerance)
+                errors = [frame_errors(model, dataset, batch_size) for model in (before, after)]
+                changes += _changes(h, frames, own_answers, errors, config, seed)
+                matrix += crossed(h.head.name, dataset, (before, after), batch_size, own_answers=own_answers)
+    return Forgetting(
+        changes=tuple(changes),
+        matrix=tuple(matrix),
+        answers=tuple(h.head.name for h in heads),
+        unchanged=tuple(unchanged),
+        not_compared=tuple(not_compared),
+        tolerance=config.tolerance,
+    )
 
 
 def change_table(report: Forgetting) -> Table:
@@ -146,79 +151,95 @@ def change_table(report: Forgetting) -> Table:
     table = Table(title="Before and after: MAE on frames kept aside", **STYLE)
     for column in ("head", "property", "frames", "before", "after", "change, 95 %", "allowed"):
         table.add_column(column, justify="left" if column in ("head", "property") else "right")
-    last = ""
+    last = ("", False)
     for change in report.changes:
         unit, factor = UNITS[change.quantity]
         low, high = (factor * x for x in change.interval)
+        block = (change.head, change.own_answers)
         table.add_row(
-            change.head if change.head != last else "",
+            _frames_of(*block) if block != last else "",
             f"{change.quantity} {unit}",
             str(change.frames),
-            "(its own answers)" if change.own_answers else f"{factor * change.before:.3g}",
+            "-" if change.own_answers else f"{factor * change.before:.3g}",
             f"{factor * change.after:.3g}",
             f"{low:+.3g} to {high:+.3g}",
             "new" if change.allowed is None else f"{factor * change.allowed:.3g}",
             style="red" if change.worse else None,
         )
-        last = change.head
+        last = block
+    for name in report.unchanged:
+        table.add_row(name, "unchanged, bit for bit", "0", *["-"] * 4)
+    for name in report.not_compared:
+        table.add_row(name, "not compared: no frames", "0", *["-"] * 4, style="yellow")
+    if any(change.own_answers for change in report.changes):
+        table.caption = (
+            "* labels are the base's own answers: the number is how far the head has drifted from them, not "
+            f"its error, and {100 * report.tolerance:g} % of the spread of the labels are allowed; frames "
+            "with labels (replay.NAME.validation_data) tell more"
+        )
     return table
 
 
 def matrix_table(report: Forgetting) -> Table:
-    """Force errors of every head on the frames of every head, after training."""
-    table = Table(
-        title="Forces, meV/Å: frames of one head, answers of another",
-        box=box.SIMPLE_HEAD,
-        padding=(0, 1, 0, 0),
-    )
+    """Errors of every head's answers on the frames of every head, before and after."""
+    table = Table(title="Frames of one head, answers of another: MAE before > after", **STYLE)
+    if any(row.frames == MOST for row in report.matrix):
+        table.caption = f"of at most {MOST} frames of each head"
     table.add_column("frames of")
+    table.add_column("property")
     for name in report.answers:
         table.add_column(name, justify="right")
-    for name, row in zip(report.heads, report.matrix, strict=True):
-        table.add_row(name, *("-" if not np.isfinite(x) else f"{MEV * x:.3g}" for x in row))
+    last = ("", False)
+    for row in report.matrix:
+        unit, factor = UNITS[row.quantity]
+        pairs = zip(row.before, row.after, strict=True)
+        cells = [f"{_digits(factor * was)} > {_digits(factor * now)}" for was, now in pairs]
+        block = (row.head, row.own_answers)
+        table.add_row(_frames_of(*block) if block != last else "", f"{row.quantity} {unit}", *cells)
+        last = block
     return table
 
 
-def _errors(model: Model, dataset: GraphDataset, batch_size: int) -> NDArray[np.float64]:
-    """(frames, properties, 2) sum of absolute errors of each frame, and number of labels."""
-    found = np.zeros((len(dataset), len(QUANTITIES), 2))
-    for first in range(0, len(dataset), batch_size):
-        batch = dataset.batch(range(first, min(first + batch_size, len(dataset)))).to(model.device)
-        labels = batch.labels
-        prediction = evaluate(
-            model,
-            batch.graph,
-            forces=bool(torch.isfinite(labels.forces).any()),
-            stress=bool(torch.isfinite(labels.stress).any()),
+def _changes(
+    h: HeadData,
+    frames: Sequence[Frame],
+    own_answers: bool,
+    errors: Sequence[NDArray[np.float64]],
+    config: ForgettingConfig,
+    seed: int,
+) -> list[Change]:
+    """By property; errors before and after are those of `frame_errors`."""
+    found = []
+    spread = label_spread(frames, h.head.E0)
+    for k, name in enumerate(QUANTITIES):
+        old, new = (e[:, k][:, [0, 2]] for e in errors)
+        if not old[:, 1].any():
+            continue
+        was = _mean(old)
+        size = spread[name] if own_answers else was
+        found.append(
+            Change(
+                head=h.head.name,
+                role=h.role,
+                quantity=name,
+                frames=int((old[:, 1] > 0).sum()),
+                before=was,
+                after=_mean(new),
+                interval=_interval(old, new, config.resamples, seed),
+                allowed=None if h.reference is not None else was + config.tolerance * size,
+                own_answers=own_answers,
+            )
         )
-        part = _of_batch(prediction, batch)
-        found[first : first + len(part)] = part
     return found
 
 
-def _of_batch(prediction: Prediction, batch: Batch) -> NDArray[np.float64]:
-    graph, labels = batch.graph, batch.labels
-    S = graph.num_structures
-    atoms = torch.bincount(graph.structure, minlength=S)
-    every = torch.arange(S, device=atoms.device)
-    pairs = (
-        (prediction.energy / atoms, labels.energy / atoms, every),
-        (prediction.forces, labels.forces, graph.structure),
-        (prediction.stress, labels.stress, every),
+def _same(before: Model, after: Model, head: Head) -> bool:
+    """Whether a head answers as it did for its elements: all weights that this depends on are the same."""
+    one, other = (
+        fingerprint(only_elements(keep_heads(model, [head.name]), sorted(head.E0)))
+        for model in (before, after)
     )
-    found = torch.zeros(S, len(QUANTITIES), 2, dtype=torch.float64)
-    for k, (predicted, label, structure) in enumerate(pairs):
-        if predicted is not None:
-            known = torch.isfinite(label)
-            size = torch.where(known, (predicted - label).abs(), torch.zeros_like(label))
-            found[:, k, 0] = _sum(size, structure, S)
-            found[:, k, 1] = _sum(known.double(), structure, S)
-    return found.numpy()
-
-
-def _sum(x: Tensor, structure: Tensor, count: int) -> Tensor:
-    rows = x.flatten(1).sum(dim=1) if x.ndim > 1 else x
-    return rows.new_zeros(count).index_add(0, structure, rows).cpu()
+    return one == other
 
 
 def _mean(errors: NDArray[np.float64]) -> float:
@@ -230,6 +251,8 @@ def _interval(
     before: NDArray[np.float64], after: NDArray[np.float64], resamples: int, seed: int
 ) -> tuple[float, float]:
     """Where the difference of the means lies, by bootstrap over frames."""
+    if not (np.isfinite(before).all() and np.isfinite(after).all()):
+        return float("nan"), float("nan")
     random = np.random.default_rng(seed)
     n = len(before)
     differences = np.empty(resamples)
@@ -242,7 +265,15 @@ def _interval(
     return float(low), float(high)
 
 
-def _forces(model: Model, dataset: GraphDataset, answer: int, batch_size: int) -> float:
-    """MAE of the forces that one head answers on these frames; NaN without force labels."""
-    errors = _errors(model, dataset.answered_by(answer), batch_size)[:, 1]
-    return _mean(errors) if errors[:, 1].any() else float("nan")
+def _named(change: Change) -> str:
+    return f"{change.head}: {change.quantity}" + (
+        " (drift from its own answers)" if change.own_answers else ""
+    )
+
+
+def _frames_of(head: str, own_answers: bool) -> str:
+    return f"{head} *" if own_answers else head
+
+
+def _digits(x: float) -> str:
+    return f"{x:.3g}" if np.isfinite(x) else "-"

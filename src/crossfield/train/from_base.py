@@ -12,6 +12,7 @@ from ase.data import chemical_symbols
 from numpy.typing import NDArray
 
 from crossfield.data.batch import GraphDataset
+from crossfield.data.composition import elements_of
 from crossfield.data.frame import Frame
 from crossfield.data.reference import BaseEnergies
 from crossfield.errors import InputError
@@ -20,15 +21,13 @@ from crossfield.kernels.backend import Backend, choose, use
 from crossfield.model.derivatives import evaluate
 from crossfield.model.model import Model
 from crossfield.replay.fingerprint import fingerprint
-from crossfield.theory import Head, Theory, head_index
-from crossfield.theory.dispersion import dispersion_differs
+from crossfield.theory import Head, Theory, dispersion_beside, head_index, symbols
 from crossfield.train.config import Config, HeadConfig
 from crossfield.train.head_data import (
     Data,
     HeadData,
     check_covered,
     check_inputs,
-    elements_of,
     find_theory,
     loss_weights,
     named,
@@ -73,11 +72,11 @@ def start_from(config: Config, dtype: torch.dtype, *, relabel: bool = False) -> 
         for name, settings in config.heads.items()
     }
     if config.elements == "data":
-        present = set().union(*(_elements(d) for d in data.values()))
+        present = frozenset().union(*(_elements(d) for d in data.values()))
         base = only_elements(base, sorted(present & set(base.config.elements)))
         there = {head.name: head for head in base.heads}
     # heads of the base keep their E0, and so know no others
-    wanted = set().union(*(_elements(d) for name, d in data.items() if name not in there))
+    wanted = frozenset().union(*(_elements(d) for name, d in data.items() if name not in there))
     new_elements = tuple(sorted(wanted - set(base.config.elements)))
     notes: list[str] = []
     model, backend = base, choose(config.training.backend, base.device)
@@ -90,12 +89,13 @@ def start_from(config: Config, dtype: torch.dtype, *, relabel: bool = False) -> 
     taught = [
         _known(there[name], settings, data[name])
         if name in there
-        else _new(name, settings, data[name], model, backend)
+        else _beside(_new(name, settings, data[name], model, backend), base)
         for name, settings in config.heads.items()
     ]
     old = {h.head.name: h for h in (*taught, *base_heads(config, base, taught, relabel=relabel))}
     new = [h for h in taught if h.head.name not in there]
     for h in new:
+        _check_given(h.head.name, config.heads[h.head.name], model)
         model = add_head(model, h.head, start=h.start)
     facts = {"name": config.base, "fingerprint": fingerprint(base), "heads": list(there)}
     return Started(model, (*(old[name] for name in there), *new), facts, new_elements, tuple(notes))
@@ -143,7 +143,7 @@ def _theory(name: str, settings: HeadConfig, config: Config, base: Model) -> The
         return of_base
 
 
-def _elements(data: Data) -> set[int]:
+def _elements(data: Data) -> frozenset[int]:
     return elements_of((*data.frames.train, *data.frames.validation, *data.frames.test, *data.isolated))
 
 
@@ -158,14 +158,23 @@ def _known(head: Head, settings: HeadConfig, data: Data) -> HeadData:
     with named(head.name):
         for frame in (*data.frames.train, *data.frames.validation, *data.frames.test):
             check_covered(frame, head)
+    isolated = [f for f in data.isolated if settings.train_isolated]
+    unknown = [f for f in isolated if int(f.Z[0]) not in head.E0]
+    notes = []
+    if unknown:
+        notes.append(
+            f"{len(unknown)} isolated atoms are not trained on, since the base has no E0 for "
+            f"{' '.join(symbols(elements_of(unknown)))}"
+        )
     return HeadData(
         head=head,
         weights=loss_weights(settings.weight, settings.weights),
         frames=data.frames,
-        isolated=tuple(f for f in data.isolated if int(f.Z[0]) in head.E0) if settings.train_isolated else (),
+        isolated=tuple(f for f in isolated if int(f.Z[0]) in head.E0),
         rejected=data.rejected,
         files=data.files,
         frozen=settings.freeze,
+        notes=tuple(notes),
     )
 
 
@@ -185,8 +194,6 @@ def _new(name: str, settings: HeadConfig, data: Data, model: Model, backend: Bac
         base = _predicted(start, data.frames.train, model, backend)
     found = new_head(name, settings, data, start, base)
     warnings = []
-    if sentence := dispersion_differs(found.head.theory, start.theory):
-        warnings.append(sentence)
     if settings.E0 == "least_squares":
         warnings.append(
             "E0 is fitted to energies alone, while the readout that it starts from brings interactions; "
@@ -194,6 +201,22 @@ def _new(name: str, settings: HeadConfig, data: Data, model: Model, backend: Bac
         )
     notes = (f"starts from the readout of {start.name}",)
     return replace(found, notes=notes, warnings=tuple(warnings))
+
+
+def _beside(h: HeadData, base: Model) -> HeadData:
+    """A new head, with a warning where heads of the base have other dispersion, whichever it starts from."""
+    sentence = dispersion_beside(h.head.theory, base.heads)
+    return h if sentence is None else replace(h, warnings=(sentence, *h.warnings))
+
+
+def _check_given(name: str, settings: HeadConfig, model: Model) -> None:
+    """Check that E0 are given for elements of the model only."""
+    given = settings.E0 if isinstance(settings.E0, dict) else {}
+    if unknown := sorted(set(given) - set(model.config.elements)):
+        raise InputError(
+            f"heads.{name}.E0: neither the data nor the model have {', '.join(symbols(unknown))}; "
+            "leave this out"
+        )
 
 
 def _start(settings: HeadConfig, frames: Sequence[Frame], model: Model) -> Head:

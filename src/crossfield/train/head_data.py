@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
 
+from crossfield.data.composition import elements_of
 from crossfield.data.frame import Frame
 from crossfield.data.read import Reading, Rejected, read_source
 from crossfield.data.reference import BaseEnergies, ReferenceEnergies, per_atom, reference_energies
@@ -75,7 +76,7 @@ def read_data(name: str, config: HeadConfig, run: Config, theory: Theory) -> Dat
         return Data(
             theory=theory,
             frames=_split(read, config.split or run.split),
-            isolated=_isolated(read),
+            isolated=isolated_atoms(read.get("isolated"), read["data"]),
             # a file of atoms often serves several theories, the others are no loss
             rejected=tuple(r for k, reading in read.items() if k != "isolated" for r in reading.rejected),
             files={
@@ -141,11 +142,6 @@ def named(head: str) -> Iterator[None]:
         raise InputError(f"head {head!r}: {error.message}", file=error.file, frame=error.frame) from error
 
 
-def elements_of(frames: Iterable[Frame]) -> set[int]:
-    """Atomic numbers that occur."""
-    return {int(Z) for frame in frames for Z in np.unique(frame.Z)}
-
-
 def check_covered(frame: Frame, head: Head) -> None:
     """Check that a head of the base has reference energies for a frame.
 
@@ -170,6 +166,20 @@ def check_inputs(frame: Frame, model: ModelConfig) -> None:
         raise InputError(error.message, file=frame.file, frame=frame.index) from error
 
 
+def isolated_atoms(own: Reading | None, data: Reading) -> tuple[Frame, ...]:
+    """Isolated atoms: those of their own file, and for other elements those marked in the data.
+
+    Raises:
+        InputError: a frame in the file of isolated atoms is none; naming file and frame.
+    """
+    atoms = () if own is None else (*own.isolated, *own.frames)
+    for frame in atoms:
+        if frame.num_atoms != 1 or frame.pbc.any():
+            raise InputError("is not an isolated atom", file=frame.file, frame=frame.index)
+    covered = elements_of(atoms)
+    return (*atoms, *(frame for frame in data.isolated if int(frame.Z[0]) not in covered))
+
+
 def find_theory(name: str, config: Config) -> Theory:
     """The theory of this name: described in the configuration, or known.
 
@@ -189,19 +199,6 @@ def find_theory(name: str, config: Config) -> Theory:
     except InputError as error:
         described = f"; described under `theories:` are {', '.join(own)}" if own else ""
         raise InputError(error.message + described) from error
-
-
-def _isolated(read: dict[str, Reading]) -> tuple[Frame, ...]:
-    """Isolated atoms: those of their own file, and for other elements those marked in the data."""
-    own: tuple[Frame, ...] = ()
-    if "isolated" in read:
-        own = (*read["isolated"].isolated, *read["isolated"].frames)
-        for frame in own:
-            if frame.num_atoms != 1 or frame.pbc.any():
-                raise InputError("is not an isolated atom", file=frame.file, frame=frame.index)
-    covered = {int(frame.Z[0]) for frame in own}
-    marked = [frame for frame in read["data"].isolated if int(frame.Z[0]) not in covered]
-    return (*own, *marked)
 
 
 def _split(read: dict[str, Reading], config: SplitConfig) -> Split:

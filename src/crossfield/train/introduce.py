@@ -15,6 +15,11 @@ def introduce(trainer: Trainer, reporter: Reporter) -> None:
     setup, listed = trainer.setup, trainer.folder.rejected.name
     for note in setup.notes:
         reporter.say(note)
+    if not len(setup.validation):
+        reporter.say(
+            "warning: no head has validation frames: the latest weights count as the best ones, and nothing "
+            "can tell when a head is over-fitted"
+        )
     for h in setup.heads:
         for line in _about(h, listed, setup, trainer.config.adapt):
             reporter.say(line)
@@ -51,7 +56,7 @@ def _about(h: HeadData, listed: str, setup: Setup, adapt: AdaptConfig) -> list[s
     if common := _on_both_sides(h):
         warnings.append(f"{common} validation and test frames are of systems trained on")
     if len(setup.validation) and not h.frames.validation:
-        warnings.append("no validation frames, and so no say in the score")
+        warnings.append("no validation frames, and so no say in the score, nor a warning of over-fitting")
     return lines + [f"warning: head {name}: {warning}" for warning in warnings]
 
 

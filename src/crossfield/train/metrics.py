@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn.functional import one_hot
 
 from crossfield.data.batch import Batch, GraphDataset
 from crossfield.data.frame import Frame
@@ -60,38 +60,6 @@ class Metrics:
         }
 
 
-class ErrorSums:
-    """Sums over batches, from which errors follow."""
-
-    def __init__(self, heads: int) -> None:
-        # (heads, properties, [sum |d|, sum d^2, count]); sums of float64 on the processor
-        self._sums = torch.zeros(heads, len(PROPERTIES), 3, dtype=torch.float64)
-        self._frames = torch.zeros(heads, dtype=torch.int64)
-
-    def add(self, prediction: Prediction, batch: Batch) -> None:
-        """Take in a batch."""
-        graph, labels, heads = batch.graph, batch.labels, len(self._sums)
-        atoms = torch.bincount(graph.structure, minlength=graph.num_structures)
-        structure = graph.head
-        pairs = (
-            (prediction.energy / atoms, labels.energy / atoms, structure),
-            (prediction.forces, labels.forces, structure[graph.structure]),
-            (prediction.stress, labels.stress, structure),
-        )
-        for k, (predicted, label, head) in enumerate(pairs):
-            if predicted is not None:
-                self._sums[:, k] += _sums(predicted, label, head, heads).cpu()
-        self._frames += torch.bincount(structure, minlength=heads).cpu()
-
-    def metrics(self, names: Sequence[str]) -> Metrics:
-        """Errors of the heads, in order of their names."""
-        found = []
-        for name, sums, frames in zip(names, self._sums.tolist(), self._frames.tolist(), strict=True):
-            if frames:
-                found.append(HeadErrors(name, frames, *(_error(*s) for s in sums)))
-        return Metrics(tuple(found))
-
-
 def evaluate_dataset(model: Model, dataset: GraphDataset, batch_size: int = 32) -> Metrics:
     """Errors of a model on a data set.
 
@@ -100,9 +68,33 @@ def evaluate_dataset(model: Model, dataset: GraphDataset, batch_size: int = 32) 
         dataset: frames with head indices of this model.
         batch_size: structures evaluated at once.
     """
-    sums = ErrorSums(len(model.heads))
+    errors, of_head = frame_errors(model, dataset, batch_size), np.array(dataset.heads, dtype=np.int64)
+    found = []
+    for position, head in enumerate(model.heads):
+        own = errors[of_head == position]
+        if len(own):
+            found.append(
+                HeadErrors(head.name, len(own), *(_error(*sums) for sums in own.sum(axis=0).tolist()))
+            )
+    return Metrics(tuple(found))
+
+
+def frame_errors(model: Model, dataset: GraphDataset, batch_size: int = 32) -> NDArray[np.float64]:
+    """Errors of a model on each frame of a data set.
+
+    Args:
+        model: the model, on any device.
+        dataset: frames with head indices of this model.
+        batch_size: structures evaluated at once.
+
+    Returns:
+        (frames, properties, 3) sums of |d|, d^2 and 1 over the labels that a frame has; d is the difference
+        in eV/atom, eV/Å or eV/Å^3.
+    """
+    found = np.zeros((len(dataset), len(PROPERTIES), 3))
     for first in range(0, len(dataset), batch_size):
-        batch = dataset.batch(range(first, min(first + batch_size, len(dataset)))).to(model.device)
+        rows = range(first, min(first + batch_size, len(dataset)))
+        batch = dataset.batch(rows).to(model.device)
         labels = batch.labels
         prediction = evaluate(
             model,
@@ -110,8 +102,8 @@ def evaluate_dataset(model: Model, dataset: GraphDataset, batch_size: int = 32) 
             forces=bool(torch.isfinite(labels.forces).any()),
             stress=bool(torch.isfinite(labels.stress).any()),
         )
-        sums.add(prediction, batch)
-    return sums.metrics([head.name for head in model.heads])
+        found[rows.start : rows.stop] = _of_batch(prediction, batch)
+    return found
 
 
 @dataclass(frozen=True)
@@ -185,10 +177,27 @@ def _error(absolute: float, squares: float, count: float) -> Error | None:
     return Error(absolute / count, math.sqrt(squares / count), int(count)) if count else None
 
 
-def _sums(predicted: Tensor, label: Tensor, head: Tensor, heads: int) -> Tensor:
-    """(heads, 3) sums of |d|, d^2 and of ones over the labels there are."""
+def _of_batch(prediction: Prediction, batch: Batch) -> NDArray[np.float64]:
+    """(structures, properties, 3) as in `frame_errors`."""
+    graph, labels = batch.graph, batch.labels
+    count = graph.num_structures
+    atoms = torch.bincount(graph.structure, minlength=count)
+    every = torch.arange(count, device=atoms.device)
+    pairs = (
+        (prediction.energy / atoms, labels.energy / atoms, every),
+        (prediction.forces, labels.forces, graph.structure),
+        (prediction.stress, labels.stress, every),
+    )
+    found = torch.zeros(count, len(PROPERTIES), 3, dtype=torch.float64)
+    for k, (predicted, label, structure) in enumerate(pairs):
+        if predicted is not None:
+            found[:, k] = _sums(predicted, label, structure, count).cpu()
+    return found.numpy()
+
+
+def _sums(predicted: Tensor, label: Tensor, structure: Tensor, count: int) -> Tensor:
+    """(structures, 3) sums of |d|, d^2 and of ones over the labels there are."""
     known = torch.isfinite(label)
-    d = torch.where(known, predicted - label, torch.zeros_like(label)).flatten(1 if label.ndim > 1 else 0)
-    rows = [d.abs(), d.square(), known.double().reshape(d.shape)]
-    per_row = torch.stack([x if x.ndim == 1 else x.sum(dim=1) for x in rows], dim=1)  # (rows, 3)
-    return one_hot(head, heads).double().T @ per_row
+    d = torch.where(known, predicted - label, torch.zeros_like(label))
+    terms = torch.stack([d.abs(), d.square(), known.double()], dim=-1).reshape(len(label), -1, 3)
+    return terms.new_zeros(count, 3).index_add(0, structure, terms.sum(dim=1))

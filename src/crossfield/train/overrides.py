@@ -84,11 +84,18 @@ def config_from_dict(given: Mapping[str, Any], overrides: Sequence[str] = (), ro
         _override(values, text)
     values["root"] = root / str(values.get("root", "."))
     if values.get("base") is not None:
-        values = _under(values, FINETUNING)
+        values = _under(values, _finetuning(values))
     try:
         return Config.model_validate(values)
     except ValidationError as error:
         raise InputError(_explain(error, values)) from error
+
+
+def _finetuning(values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The defaults with a base; ratios say themselves how is drawn."""
+    given = values.get("sampling")
+    ratios = isinstance(given, Mapping) and "ratios" in given
+    return {key: default for key, default in FINETUNING.items() if not (ratios and key == "sampling")}
 
 
 def _under(values: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -18,13 +18,21 @@ from crossfield.inference.potential import Potential
 from crossfield.messages import progress
 from crossfield.model.model import Model
 from crossfield.replay.descriptors import describe
-from crossfield.replay.fingerprint import fingerprint
+from crossfield.replay.fingerprint import fingerprint, structure_digest
 from crossfield.replay.labels import pseudo_label
 from crossfield.replay.selection import Selection, SelectionConfig, select
-from crossfield.replay.structures import check_frame
+from crossfield.replay.structures import check_frame, inputs_of
 from crossfield.theory import Head
 
 BUNDLED = ("crystals_pbe", "surfaces_rpbe", "molecules_wb97m", "reactions_wb97x")
+
+
+@dataclass(frozen=True)
+class Answer(Frame):
+    """A structure that has what a head of the base says of it as labels.
+
+    An error on it is how far a model has drifted from the base, right or wrong.
+    """
 
 
 @cache
@@ -49,7 +57,26 @@ class Pool:
     def __init__(self, base: Model) -> None:
         self._base = base
         self.fingerprint = fingerprint(base)
-        self._features: dict[tuple[str, int], NDArray[np.float32]] = {}  # for all heads alike
+        self._features: dict[str, NDArray[np.float32]] = {}  # by digest, for all heads alike
+
+    def digest(self, frame: Frame, head: Head) -> str:
+        """SHA-256 of a structure as the model sees it when a head is asked: it is equal for equal structures.
+
+        What a frame states besides and the model does not read is no part of it.
+
+        Args:
+            frame: the structure.
+            head: of the base; its theory has the defaults of what the frame does not state.
+
+        Raises:
+            InputError: a number that is not stated and has no default, naming file and frame.
+        """
+        try:
+            inputs = inputs_of(frame, self._base, head)
+        except InputError as error:
+            raise InputError(error.message, file=frame.file, frame=frame.index) from error
+        read = {name: inputs[name] for name in self._base.config.extra_inputs}
+        return structure_digest(replace(frame, inputs=read))
 
     def readable(
         self, frames: Sequence[Frame], head: Head, what: str, notes: list[str] | None = None
@@ -100,15 +127,16 @@ class Pool:
         )
 
     def _described(self, frames: Sequence[Frame], head: Head) -> NDArray[np.float32]:
-        missing = [frame for frame in frames if (frame.file, frame.index) not in self._features]
+        digests = [self.digest(frame, head) for frame in frames]
+        missing = {d: frame for d, frame in zip(digests, frames, strict=True) if d not in self._features}
         if missing:
             with progress("comparing structures", len(missing)) as advance:
                 potential = Potential(self._base, head.name)
-                rows = describe(potential, missing, head=head.name, advance=advance)
-            self._features |= {(f.file, f.index): row for f, row in zip(missing, rows, strict=True)}
-        return np.stack([self._features[frame.file, frame.index] for frame in frames])
+                rows = describe(potential, list(missing.values()), head=head.name, advance=advance)
+            self._features |= dict(zip(missing, rows, strict=True))
+        return np.stack([self._features[digest] for digest in digests])
 
-    def label(self, frames: Sequence[Frame], head: Head, path: Path, *, relabel: bool) -> tuple[Frame, ...]:
+    def label(self, frames: Sequence[Frame], head: Head, path: Path, *, relabel: bool) -> tuple[Answer, ...]:
         """The frames with the answers of a head as labels.
 
         Args:
@@ -124,6 +152,7 @@ class Pool:
             return ()
         with progress(f"labels of head {head.name}", len(frames)) as advance:
             potential = Potential(self._base, head.name)
-            return pseudo_label(
+            labelled = pseudo_label(
                 potential, head.name, frames, path, tables=True, overwrite=relabel, advance=advance
             )
+        return tuple(Answer(**vars(frame)) for frame in labelled)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,9 +12,10 @@ import torch
 from torch import Tensor, nn
 
 from crossfield.errors import InputError
+from crossfield.theory import Head
 from crossfield.zoo import container
 
-KIND = container.Kind("crossfield_restart", "a restart file", version=2)
+KIND = container.Kind("crossfield_restart", "a restart file", version=3)
 FREE = (  # keys that may change when a run goes on; schedules then end where the new length does
     "training.epochs",
     "training.minutes",
@@ -22,8 +23,7 @@ FREE = (  # keys that may change when a run goes on; schedules then end where th
     "training.checkpoint_steps",
     "output",
 )
-
-
+FITTED = ("E0", "reference")  # what a fit gives, and says of itself, in the summary of a head's data
 CLOSE = 1e-6  # relative, or eV; a fit to predictions in float32 is no more exact
 
 
@@ -56,6 +56,7 @@ class Restart:
     config: dict[str, Any]
     base: dict[str, Any] | None  # which model it started from
     data: dict[str, Any]  # summary of the data, to recognise them
+    heads: dict[str, dict[str, Any]]  # E0, scale and shift of each head
     tensors: dict[str, Tensor]
 
 
@@ -66,6 +67,7 @@ def save_restart(
     config: Mapping[str, Any],
     base: Mapping[str, Any] | None,
     data: Mapping[str, Any],
+    heads: Sequence[Head],
     parameters: Mapping[str, nn.Parameter],
     average: Mapping[str, Tensor],
     optimiser: torch.optim.Optimizer,
@@ -78,6 +80,7 @@ def save_restart(
         config: the configuration as plain values.
         base: which model it started from, with its fingerprint; None: from random weights.
         data: summary of the data.
+        heads: of the model.
         parameters: trained weights by name.
         average: their running average by name.
         optimiser: of these weights.
@@ -87,8 +90,14 @@ def save_restart(
     for name, parameter in parameters.items():
         for key, value in optimiser.state[parameter].items():
             tensors[f"optimiser.{key}.{name}"] = value
-    head = {"state": asdict(state), "config": config, "base": base, "data": data}
-    container.write(path, KIND, tensors, head)
+    document = {
+        "state": asdict(state),
+        "config": config,
+        "base": base,
+        "data": data,
+        "heads": {h.name: h.model_dump(mode="json", include={"E0", "scale", "shift"}) for h in heads},
+    }
+    container.write(path, KIND, tensors, document)
 
 
 def load_restart(path: Path) -> Restart:
@@ -98,7 +107,8 @@ def load_restart(path: Path) -> Restart:
         InputError: not a restart file, or damaged.
     """
     head, tensors = container.read(path, KIND)
-    return Restart(RunState(**head["state"]), head["config"], head["base"], head["data"], tensors)
+    parts = {key: head[key] for key in ("config", "base", "data", "heads")}
+    return Restart(RunState(**head["state"]), tensors=tensors, **parts)
 
 
 def check_same_run(
@@ -121,11 +131,11 @@ def check_same_run(
         raise InputError(f"cannot resume: the order of heads was {order} and is {wanted}")
     if restart.base != base:  # weights that are not trained are not in the restart file
         raise InputError(f"cannot resume: the base {config['base']} is not the model any more that it was")
-    before, now = _flat(restart.data), _flat(data)
-    for key in dict.fromkeys([*before, *now]):
-        if not _same(before.get(key), now.get(key)):
-            head, _, what = key.partition(".")
-            raise InputError(f"cannot resume: the data of head {head!r} have changed since then ({what})")
+    for head in dict.fromkeys([*restart.data, *data]):
+        before, now = _flat(restart.data.get(head, {})), _flat(data.get(head, {}))
+        for key in dict.fromkeys([*before, *now]):
+            if not _same(before.get(key), now.get(key), fitted=key.partition(".")[0] in FITTED):
+                raise InputError(f"cannot resume: the data of head {head!r} have changed since then ({key})")
 
 
 @torch.no_grad()
@@ -147,9 +157,9 @@ def restore(
             optimiser.state[parameter][key] = tensor.to(parameter.device, copy=True)
 
 
-def _same(before: object, now: object) -> bool:
-    """Whether these are equal, numbers but for round-off: E0 from fits depend on the number of threads."""
-    if isinstance(before, float) and isinstance(now, float):
+def _same(before: object, now: object, *, fitted: bool) -> bool:
+    """Whether these are equal; what was fitted but for round-off, which depends on the number of threads."""
+    if fitted and isinstance(before, float) and isinstance(now, float):
         return math.isclose(before, now, rel_tol=CLOSE, abs_tol=CLOSE)
     return before == now
 

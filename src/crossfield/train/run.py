@@ -26,6 +26,8 @@ from crossfield.train.interrupt import StopSignal
 from crossfield.train.introduce import introduce
 from crossfield.train.metrics import HeadErrors, Metrics, baseline_metrics, evaluate_dataset
 from crossfield.train.progress import Reporter, duration
+from crossfield.train.restart import check_same_run, load_restart
+from crossfield.train.resumed import as_begun
 from crossfield.train.sections import TrainingConfig
 from crossfield.train.setup import prepare
 from crossfield.train.table import error_table
@@ -82,18 +84,23 @@ def train(
     """
     console = console or Console()
     folder = RunFolder(config.folder)
-    folder.check(resume=resume, overwrite=overwrite)
+    folder.check(resume=resume, overwrite=overwrite, reads=config.reads)
     fabric = _fabric(config.training)
     with _settings(config.training, fabric.device):
         setup = prepare(config, relabel=overwrite)
+        restart = load_restart(folder.restart) if resume else None
+        if restart is not None:
+            check_same_run(restart, config.as_dict(), setup.base, setup.summary())
+            setup = as_begun(setup, restart, config)
         before = copy.deepcopy(setup.model) if config.base is not None else None
         trainer = Trainer(config, setup, folder, fabric)
-        if resume:
-            trainer.resume()
+        if restart is not None:
+            trainer.resume(restart)
             folder.forget_results()  # those of a shorter run
             folder.write_config(config)
         else:
-            folder.clear()
+            written = [h for h in setup.heads if h.role != "taught" and (h.frames.train or h.frames.test)]
+            folder.clear([h.head.name for h in written], config.named_labels)
             folder.write_config(config)
             write_text(folder.splits, to_json(setup.splits(), indent=1))
             if any(h.rejected for h in setup.heads):

@@ -87,8 +87,6 @@ def head_shares(
     if config.kind == "ratios":
         ratios = _ratios(config.ratios, [name for name, n in counts.items() if n])
         share = np.array([ratios.get(name, 0.0) for name in counts])
-    elif config.ratios:
-        raise InputError(f"sampling.ratios needs sampling.kind=ratios, not {config.kind}")
     elif config.kind == "uniform":
         share = (size > 0).astype(float)
     elif config.kind == "proportional":

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -15,6 +16,26 @@ class Section(BaseModel):
     """A part of the configuration: cannot be changed, refuses names it does not know."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class SectionOfKind(Section):
+    """A part whose kind decides which of its other keys are read; those that are not cannot be given."""
+
+    ONLY_FOR: ClassVar[Mapping[str, tuple[str, ...]]]  # kinds that read a key
+
+    kind: str
+
+    @property
+    def idle(self) -> frozenset[str]:
+        """Keys that this kind does not read."""
+        return frozenset(key for key, kinds in self.ONLY_FOR.items() if self.kind not in kinds)
+
+    @model_validator(mode="after")
+    def _nothing_idle(self) -> Self:
+        for key in sorted(self.idle & self.model_fields_set):
+            kinds = " or ".join(self.ONLY_FOR[key])
+            raise ValueError(f"{key} is for kind={kinds}, and has no effect with {self.kind}")
+        return self
 
 
 class SplitConfig(Section):
@@ -40,23 +61,38 @@ class SplitConfig(Section):
         return self
 
 
-class SamplingConfig(Section):
+class SamplingConfig(SectionOfKind):
     """How often each head is drawn. A batch mixes the heads in these shares.
 
     Attributes:
         kind: "proportional" to the number of frames, "uniform" over heads, "temperature" (proportional to
             the number of frames to the power 1/temperature), "balanced" (a share for the heads under
             `heads:`, the rest for what is replayed, each shared out as with "temperature"), or fixed
-            "ratios". With a base the default is "balanced".
+            "ratios", which need not be said where they are given. With a base the default is "balanced".
         temperature: 1 is proportional, large is uniform (kinds "temperature" and "balanced").
         new: share of the heads under `heads:` (kind "balanced", where anything is replayed).
         ratios: relative number of frames drawn, by head (kind "ratios").
     """
 
+    ONLY_FOR = {"temperature": ("temperature", "balanced"), "new": ("balanced",), "ratios": ("ratios",)}
+
     kind: Literal["proportional", "uniform", "temperature", "balanced", "ratios"] = "proportional"
     temperature: Positive = 2.0
     new: float = Field(0.5, gt=0, lt=1)
     ratios: dict[str, Positive] = Field(default_factory=dict)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _ratios_say_their_kind(cls, given: Any) -> Any:
+        if isinstance(given, Mapping) and "ratios" in given:
+            return {"kind": "ratios", **given}
+        return given
+
+    @model_validator(mode="after")
+    def _has_ratios(self) -> Self:
+        if self.kind == "ratios" and not self.ratios:
+            raise ValueError("kind=ratios needs ratios, a number for each head")
+        return self
 
 
 class PropertyWeights(Section):
@@ -190,7 +226,7 @@ class TrainingConfig(Section):
     checkpoint_steps: Count | None = None
 
 
-class AdaptConfig(Section):
+class AdaptConfig(SectionOfKind):
     """Which weights change, and how fast.
 
     Parts are named as in the checkpoint, by their beginning: "embedding", "interactions", "interactions.0",
@@ -206,6 +242,8 @@ class AdaptConfig(Section):
         learning_rates: factors on the learning rate, by part; the longest name that fits counts.
     """
 
+    ONLY_FOR = {"rank": ("lora",), "alpha": ("lora",)}
+
     kind: Literal["full", "heads", "lora"] = "full"
     freeze: tuple[str, ...] = ()
     rank: Count = 8
@@ -220,7 +258,7 @@ class ForgettingConfig(Section):
         tolerance: a head has got worse if a mean absolute error rose by more than this fraction of what it
             was. Where the labels are the base's own answers, so that it was zero, the fraction is of the
             spread of the labels: standard deviation of energies per atom, mean size of a force component.
-        fail: end with exit code 1 if a head has got worse.
+        fail: end with exit code 3 if a head has got worse.
         resamples: of the bootstrap that gives the intervals.
     """
 

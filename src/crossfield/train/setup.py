@@ -13,6 +13,7 @@ from crossfield.data.frame import Frame
 from crossfield.errors import InputError
 from crossfield.model.config import ModelConfig
 from crossfield.model.model import Model
+from crossfield.replay.fingerprint import structures_digest
 from crossfield.train.config import Config
 from crossfield.train.from_base import Started, start_from
 from crossfield.train.head_data import (
@@ -24,7 +25,7 @@ from crossfield.train.head_data import (
     new_head,
     read_data,
 )
-from crossfield.train.metrics import Score, label_spread
+from crossfield.train.metrics import PROPERTIES, Score, label_spread
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,7 @@ def prepare(config: Config, *, relabel: bool = False) -> Setup:
         train=_dataset(heads, "train", model.config),
         validation=_dataset(heads, "validation", model.config),
         test=_dataset(heads, "test", model.config),
-        score=_score(heads, config),
+        score=score_of(heads, config),
         base=started.base,
         new_elements=started.new_elements,
         notes=started.notes,
@@ -141,12 +142,18 @@ def _check_inputs(heads: Sequence[HeadData], model: ModelConfig, hint: str) -> N
                 ) from error
 
 
-def _score(heads: Sequence[HeadData], config: Config) -> Score:
-    weights = config.loss.model_dump()
+def score_of(heads: Sequence[HeadData], config: Config) -> Score:
+    """The score; a property counts for a head where it is in the loss of that head at any time."""
+    early, late = config.loss.at(0.0), config.loss.at(1.0)
     spread = {}
     for h in heads:
         found = label_spread(h.frames.train, h.head.E0) if h.frames.train else {}
-        spread[h.head.name] = {name: value for name, value in found.items() if weights[name] > 0}
+        own = dict(zip(PROPERTIES, h.weights, strict=True))
+        spread[h.head.name] = {
+            name: value
+            for name, value in found.items()
+            if own[name] * max(getattr(early, name), getattr(late, name)) > 0
+        }
     return Score(spread)
 
 
@@ -166,6 +173,7 @@ def _summary(h: HeadData) -> dict[str, Any]:
         "own_answers": h.own_answers,
         "files": dict(h.files),
         "frames": {name: len(getattr(h.frames, name)) for name in SPLITS},
+        "structures": {name: structures_digest(getattr(h.frames, name)) for name in SPLITS},
         "isolated_atoms": len(h.isolated),
         "selections": dict(h.selections),
         "rejected": len(h.rejected),

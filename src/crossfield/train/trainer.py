@@ -22,7 +22,7 @@ from crossfield.train.loss import batch_loss
 from crossfield.train.metrics import Metrics, evaluate_dataset
 from crossfield.train.optimiser import Average, Schedule, build_optimiser
 from crossfield.train.progress import Reporter
-from crossfield.train.restart import RunState, check_same_run, load_restart, restore, save_restart
+from crossfield.train.restart import Restart, RunState, restore, save_restart
 from crossfield.train.sampler import Sampler, head_shares
 from crossfield.train.setup import Setup
 from crossfield.train.watch import Watch, loss_by_head, watched
@@ -67,14 +67,9 @@ class Trainer:
         self.data = setup.summary()
         self._use(RunState())
 
-    def resume(self) -> None:
-        """Go on from the restart file.
-
-        Raises:
-            InputError: it belongs to another configuration or other data.
-        """
-        restart = load_restart(self.folder.restart)
-        check_same_run(restart, self.config.as_dict(), self.setup.base, self.data)
+    def resume(self, restart: Restart) -> None:
+        """Go on from a restart file, which must have been checked to belong to this run."""
+        self.data = restart.data  # what it began with
         restore(restart, self.parameters, self.average.weights, self.optimiser)
         self._use(restart.state)
         self.folder.cut_log(self.state.log_bytes)
@@ -240,6 +235,7 @@ class Trainer:
             config=self.config.as_dict(),
             base=self.setup.base,
             data=self.data,
+            heads=self.model.heads,
             parameters=self.parameters,
             average=self.average.weights,
             optimiser=self.optimiser,

@@ -7,17 +7,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ase.data import chemical_symbols
-
+from crossfield.data.composition import elements_of
 from crossfield.data.frame import Frame
 from crossfield.data.label_names import LabelNames, Line, comment_lines, label_names
 from crossfield.data.read import Reading, read_source
 from crossfield.data.source import Keys, Source
 from crossfield.errors import InputError
 from crossfield.model.model import Model
-from crossfield.theory import Head
+from crossfield.theory import Head, symbols
 from crossfield.train.config import ReplaySource
-from crossfield.train.head_data import check_covered, elements_of
+from crossfield.train.head_data import check_covered, check_inputs, isolated_atoms
 from crossfield.train.pool import Pool, bundled_structures
 from crossfield.train.sections import SplitConfig
 from crossfield.train.starter.plan import Length, Parts, divide, length, mean_atoms
@@ -51,7 +50,7 @@ class Look:
         return next((head for head in self.base.heads if head.name == self.head), None)
 
     @property
-    def elements(self) -> set[int]:
+    def elements(self) -> frozenset[int]:
         """Atomic numbers in the new data, isolated atoms included."""
         return elements_of((*self.reading.frames, *self.atoms))
 
@@ -61,12 +60,12 @@ class Look:
         return mean_atoms(self.reading.frames)
 
     @property
-    def new_elements(self) -> set[int]:
+    def new_elements(self) -> frozenset[int]:
         """Those that the base does not know."""
-        return set() if self.base is None else self.elements - set(self.base.config.elements)
+        return frozenset() if self.base is None else self.elements - set(self.base.config.elements)
 
     @property
-    def from_atoms(self) -> set[int]:
+    def from_atoms(self) -> frozenset[int]:
         """Elements whose E0 is that of an isolated atom."""
         return elements_of(a for a in self.atoms if a.energy is not None and a.charge == 0)
 
@@ -130,12 +129,7 @@ def _atoms(
     ]
     names = label_names(lines)
     read = read_source(_source(files, names, request), found.theory)
-    own = (*read.isolated, *read.frames)
-    for frame in own:
-        if frame.num_atoms != 1 or frame.pbc.any():
-            raise InputError("is not an isolated atom", file=frame.file, frame=frame.index)
-    covered = elements_of(own)
-    return (*own, *(atom for atom in reading.isolated if int(atom.Z[0]) not in covered)), names
+    return isolated_atoms(read, reading), names
 
 
 def _check_base(
@@ -145,10 +139,7 @@ def _check_base(
     found.theory.check_declares(base.config.extra_inputs)
     own = next((h for h in base.heads if h.name == head), None)
     for frame in (*frames, *atoms):
-        try:
-            base.config.check_inputs(charge=frame.charge, spin=frame.spin, extra=frame.inputs)
-        except InputError as error:
-            raise InputError(error.message, file=frame.file, frame=frame.index) from error
+        check_inputs(frame, base.config)
         if own is not None and frame.num_atoms > 1:
             check_covered(frame, own)
 
@@ -161,7 +152,7 @@ def _check_energies(base: Model | None, frames: Sequence[Frame], atoms: Sequence
     for frame in frames:
         if missing := sorted(elements_of([frame]) - covered):
             raise InputError(
-                f"no frame with an energy contains {chemical_symbols[missing[0]]}, so that it has no E0: "
+                f"no frame with an energy contains {symbols(missing)[0]}, so that it has no E0: "
                 "add an isolated atom or frames with energies",
                 file=frame.file,
                 frame=frame.index,

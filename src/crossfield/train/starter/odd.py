@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
-from ase.data import chemical_symbols
 
 from crossfield.data.frame import Frame
 from crossfield.model.model import Model
-from crossfield.theory import dispersion_differs
+from crossfield.theory import dispersion_beside, symbols
 from crossfield.train.folder import RunFolder
 from crossfield.train.starter.look import Look
-from crossfield.train.starter.theories import UNKNOWN
 
 FEW = 20  # frames
 LARGE = 50.0  # eV/Å; not impossible, but rarely wanted
@@ -42,11 +40,6 @@ def warnings(look: Look) -> list[str]:
     if RunFolder(folder).files:
         found.append(f"{folder} holds a run already: choose another --output")
     return found
-
-
-def symbols(numbers: Iterable[int]) -> str:
-    """As "H C O"."""
-    return " ".join(chemical_symbols[Z] for Z in sorted(numbers))
 
 
 def _labels(frames: Sequence[Frame]) -> Iterator[str]:
@@ -111,7 +104,7 @@ def _base(look: Look, base: Model) -> Iterator[str]:
     """What does not go well with the base."""
     if look.new_elements:
         yield (
-            f"the base does not know {symbols(look.new_elements)}: they start as those most "
+            f"the base does not know {' '.join(symbols(look.new_elements))}: they start as those most "
             "like them, and need more frames"
         )
     for name in ("charge", "spin"):
@@ -123,11 +116,8 @@ def _base(look: Look, base: Model) -> Iterator[str]:
             )
     if look.own is not None:
         yield f"{look.head} is a head of the base: it is trained on, not replayed, and keeps its E0"
-    elif look.level.theory.method != UNKNOWN:
-        differs = [(h.name, s) for h in base.heads if (s := dispersion_differs(look.level.theory, h.theory))]
-        if differs:
-            names = ", ".join(name for name, _ in differs)
-            yield f"dispersion is not the same as in {names} of the base: {differs[0][1]}"
+    elif differs := dispersion_beside(look.level.theory, base.heads):
+        yield f"dispersion is not the same as in the base: {differs}"
     for name, count in look.replayed.items():
         if not count:
             yield f"of head {name} of the base nothing can be replayed by default: it may forget"

@@ -10,11 +10,11 @@ from typing import Literal
 import numpy as np
 
 from crossfield.files import replacing
-from crossfield.theory import Head
+from crossfield.theory import Head, symbols
 from crossfield.train.config import Config
 from crossfield.train.overrides import load_config
 from crossfield.train.starter.look import Look, look
-from crossfield.train.starter.odd import symbols, warnings
+from crossfield.train.starter.odd import warnings
 from crossfield.train.starter.request import Request
 from crossfield.train.starter.text import configuration
 
@@ -67,8 +67,8 @@ def _facts(found: Look) -> list[tuple[str, str]]:
         ("frames", f"{len(frames)}, of {systems} system{'s' if systems > 1 else ''}"),
         ("structures", ", ".join(f"{count} {kind}" for kind, count in kinds.items())),
         ("atoms", f"{min(sizes)} to {max(sizes)} each, {found.mean_atoms:.1f} on average"),
-        ("elements", symbols(found.elements)),
-        ("isolated atoms", symbols(found.from_atoms) or "none"),
+        ("elements", " ".join(symbols(found.elements))),
+        ("isolated atoms", " ".join(symbols(found.from_atoms)) or "none"),
         ("labels", ", ".join(_label(found, name) for name in ("energy", "forces", "stress"))),
         ("forces", _forces(found)),
     ]
@@ -110,7 +110,7 @@ def _forces(found: Look) -> str:
 def _of_base(found: Look, head: Head) -> str:
     """What a head of the base knows of the elements, and how much of it is replayed."""
     missing = found.elements - set(head.E0)
-    covers = f"no E0 for {symbols(missing)}" if missing else "E0 for all elements"
+    covers = f"no E0 for {' '.join(symbols(missing))}" if missing else "E0 for all elements"
     if head.name == found.head:
         return f"{covers}; trained on"
     return f"{covers}; about {found.replayed[head.name]} structures replayed"

@@ -9,9 +9,8 @@ from typing import Any, NamedTuple
 import yaml
 
 from crossfield.data.label_names import LabelNames
-from crossfield.theory import TheoryDescription
+from crossfield.theory import TheoryDescription, symbols
 from crossfield.train.starter.look import Look
-from crossfield.train.starter.odd import symbols
 
 WIDTH = 110
 COLUMN = 38  # where comments begin, if the line is short enough
@@ -86,7 +85,7 @@ def _labels(look: Look) -> str:
 def _energies(look: Look) -> str:
     rest = look.elements - look.from_atoms
     fitted = "by least squares" if look.base is None else "estimated from the base's answers"
-    parts = [f"isolated atoms for {symbols(look.from_atoms)}"] if look.from_atoms else []
+    parts = [f"isolated atoms for {' '.join(symbols(look.from_atoms))}"] if look.from_atoms else []
     parts += [f"{'the rest' if parts else 'no isolated atoms:'} {fitted}"] if rest else []
     return ", ".join(parts)
 
