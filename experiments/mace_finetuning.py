@@ -75,7 +75,7 @@ def main() -> None:
     theirs = {
         "mace-torch": mace.train(f"fine-{name}", fine, []),
         "mace-torch, Crossfield's rate and average": mace.train(
-            f"fine-same-{name}", fine, ["--force_mh_ft_lr=True", "--lr=0.0005", "--ema", "--ema_decay=0.99"]
+            f"fine-same-{name}", fine, ["--force_mh_ft_lr=True", "--lr=0.001", "--ema", "--ema_decay=0.99"]
         ),
     }
     ours_base = FOLDER / "base.safetensors"

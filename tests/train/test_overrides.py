@@ -199,7 +199,7 @@ def test_defaults_are_others_where_there_is_a_base(short: Path, fine: Path) -> N
 
 FINETUNING_KEYS = {
     "training.epochs": 50,
-    "training.learning_rate": 5e-4,
+    "training.learning_rate": 1e-3,
     "training.weight_decay": 0.0,
     "training.clip": 1.0,
     "training.ema": 0.99,

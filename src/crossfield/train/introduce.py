@@ -38,9 +38,11 @@ def _about(h: HeadData, listed: str, setup: Setup, adapt: AdaptConfig) -> list[s
     if h.role == "kept" and adapt.kind == "heads":
         return [f"head {name} ({theory}): as in the base, bit for bit"]
     if h.role == "kept":
+        compared = len(h.frames.test)
+        seen = f"they are compared on {compared} structures" if compared else "and no structure shows them"
         return [
             f"warning: head {name} ({theory}) is neither trained nor replayed: nothing keeps its answers as "
-            f"they are; they are compared on {len(h.frames.test)} structures"
+            f"they are; {seen}"
         ]
     counts = ", ".join(f"{len(getattr(h.frames, part))} {part}" for part in SPLITS)
     counts += f", {len(h.isolated)} isolated atoms" if h.isolated else ""

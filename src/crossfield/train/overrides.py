@@ -18,7 +18,7 @@ from crossfield.train.config import Config
 
 # What is different by default where a base is given.
 FINETUNING: Mapping[str, Any] = {
-    "training": {"epochs": 50, "learning_rate": 5e-4, "weight_decay": 0.0, "clip": 1.0, "ema": 0.99},
+    "training": {"epochs": 50, "learning_rate": 1e-3, "weight_decay": 0.0, "clip": 1.0, "ema": 0.99},
     "loss": {"energy": 10.0, "forces": 10.0},
     "sampling": {"kind": "balanced"},
 }

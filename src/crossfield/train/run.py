@@ -212,7 +212,8 @@ def _compare(before: Model, after: Model, trainer: Trainer, console: Console) ->
     for change in report.worse:
         console.print(
             f"head {change.head} has got worse in {change.quantity} than forgetting.tolerance "
-            f"({100 * report.tolerance:g} %) allows",
+            f"({100 * report.tolerance:g} %) allows"
+            + (" (drift from its own answers)" if change.own_answers else ""),
             style="red",
             soft_wrap=True,
         )
