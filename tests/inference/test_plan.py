@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +15,8 @@ from ase.build import bulk, molecule
 from crossfield.errors import InputError
 from crossfield.graph import collate
 from crossfield.inference import Potential, tables
+from crossfield.inference.freeze import Frozen
+from crossfield.inference.tables import Tables
 from crossfield.model import evaluate
 from tests.structures import small_model, structures
 
@@ -267,3 +270,22 @@ def test_training_gives_the_same_gradients(backend):
         found.append([p.grad for p in model.parameters() if p.grad is not None])
     for a, b in zip(*found, strict=True):
         torch.testing.assert_close(b, a, rtol=1e-10, atol=1e-12)
+
+
+def test_tables_are_made_once_for_all_structures_of_a_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[int] = []
+    build = tables.build
+
+    def counted(frozen: Frozen, **options: Any) -> Tables:
+        made.append(len(frozen.elements))
+        return build(frozen, **options)
+
+    monkeypatch.setattr("crossfield.inference.prepared.tables.build", counted)
+    atoms = [Atoms(f"H{symbol}", [[0, 0, 0], [0, 0, 1.1]]) for symbol in ("H", "O", "C")]
+    potential = Potential(small_model(), "head0")
+    together = potential.predict(atoms, batch_size=1)
+    assert made
+    assert set(made) == {3}
+    for one, structure in zip(together, atoms, strict=True):
+        (alone,) = Potential(small_model(), "head0").predict(structure)
+        assert one.energy == pytest.approx(alone.energy, abs=1e-6)

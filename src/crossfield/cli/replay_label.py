@@ -63,10 +63,10 @@ def register(app: typer.Typer) -> None:
         tables: Annotated[
             bool,
             typer.Option(
-                "--tables/--exact",
-                help="Radial functions from tables (1e-6 eV/atom), or evaluated: slow with large models.",
+                "--tables",
+                help="Radial functions from tables (1e-6 eV/atom): for many structures of few elements.",
             ),
-        ] = True,
+        ] = False,
         overwrite: Annotated[
             bool, typer.Option("--overwrite", help="Replace labels of something else.")
         ] = False,

@@ -181,6 +181,8 @@ class Potential:
             One result per graph, in order.
         """
         results: list[Result] = []
+        if graphs:
+            self.expect(torch.cat([graph.Z for graph in graphs]).cpu().numpy())
         for part in self._batches(list(graphs), batch_size):
             batch = collate(part).to(self.model.device)
             prediction = self.evaluate(
@@ -188,6 +190,15 @@ class Potential:
             )
             results += split(prediction, batch, head)
         return results
+
+    def expect(self, Z: NDArray[np.integer]) -> None:
+        """Announce atoms that will be asked about, so that tables are made once for all their elements.
+
+        Args:
+            Z: (N,) their atomic numbers.
+        """
+        if self._prepared is not None:
+            self._prepared.expect(torch.as_tensor(Z))
 
     def evaluate(
         self,

@@ -19,6 +19,7 @@ from crossfield.model import Model
 ACCURACY = 1e-6  # eV/atom, by default
 # of radial functions, relative to their largest value, for every eV/atom
 TOLERANCE = 3.5
+MANY = 100  # ordered pairs of elements, whose tables take seconds and are announced
 SAMPLE = 8  # elements, spread over those of the model, that the distance of knots is chosen for
 
 
@@ -43,6 +44,7 @@ class Prepared:
         self._parameters = list(self.model.parameters())
         self._state = self._state_of_model()
         self._elements: tuple[int, ...] = ()
+        self._expected: set[int] = set()  # that will be needed
         self._step = 0.0  # Å; of the tables, once it is known
         self._start = tables.START
         self._tables: Tables | None = None
@@ -52,6 +54,12 @@ class Prepared:
     def _state_of_model(self) -> list[tuple[int, int]]:
         """What changes when a parameter does, or when its memory or precision does."""
         return [(p.data_ptr(), p._version) for p in self._parameters]
+
+    def expect(self, Z: Tensor) -> None:
+        """Announce atoms (N,) that will be asked about: tables are made once for all their elements."""
+        indices = self.model.element_of[Z].unique().tolist()
+        with self._lock:
+            self._expected |= {index for index in indices if index >= 0}
 
     def evaluate(self, graph: Graph, r: Tensor, *, gradient: bool = True, exact: bool = False) -> Evaluated:
         """Energies of atoms, and their derivatives by edge vectors.
@@ -84,7 +92,7 @@ class Prepared:
             self._start = max(tables.CLOSEST, 0.8 * shortest)
             self._use(self._elements)
         if not wanted <= set(self._elements):
-            together = wanted | set(self._elements)
+            together = wanted | self._expected | set(self._elements)
             kept = self._elements
             self._use(tuple(sorted(together if exact or self._fits(head, together) else wanted)))
             try:
@@ -122,6 +130,8 @@ class Prepared:
         assert self.accuracy is not None
         while self._tables is None:
             step = self._step_for(frozen.head)
+            if (pairs := len(frozen.elements) ** 2) >= MANY:
+                say(f"making tables of radial functions for {pairs} pairs of elements")
             made = tables.build(frozen, start=self._start, step=step, dtype=self.model.dtype)
             if made.error <= self.accuracy * TOLERANCE:
                 self._tables = made

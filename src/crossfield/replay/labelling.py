@@ -57,6 +57,8 @@ class Labelling:
         try:
             for frame in frames:  # most of what can be wrong is found before the work begins
                 check_frame(frame, self.potential.model, self.head)
+            if self.tables:
+                self.potential.expect(np.concatenate([frame.Z for frame in frames]))
             with _deterministic(self.potential.model.device):
                 for number, start in enumerate(range(0, len(frames), SHARD)):
                     shard = frames[start : start + SHARD]

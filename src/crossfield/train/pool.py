@@ -152,7 +152,5 @@ class Pool:
             return ()
         with progress(f"labels of head {head.name}", len(frames)) as advance:
             potential = Potential(self._base, head.name)
-            labelled = pseudo_label(
-                potential, head.name, frames, path, tables=True, overwrite=relabel, advance=advance
-            )
+            labelled = pseudo_label(potential, head.name, frames, path, overwrite=relabel, advance=advance)
         return tuple(Answer(**vars(frame)) for frame in labelled)
