@@ -173,6 +173,8 @@ def test_predict_writes_beside_each_input(crossfield: Command, model: Path, tmp_
 def test_predict_skips_bad_structures_when_told(crossfield: Command, model: Path, tmp_path: Path) -> None:
     drafts = [draft("molecule", k) for k in range(3)]
     drafts[1].rows[0][1] = "nan"
+    drafts.append(draft("molecule", 3))
+    drafts[3].rows[0][0] = "S"
     path = tmp_path / "bad.xyz"
     path.write_text("".join(d.text() for d in drafts))
     assert crossfield("predict", model, path, "--head", "molecules").code == 2
@@ -180,4 +182,5 @@ def test_predict_skips_bad_structures_when_told(crossfield: Command, model: Path
     outcome = crossfield("predict", model, path, "--head", "molecules", "--skip-bad")
     assert outcome.code == 0, outcome.err
     assert f"not used: {path}, frame 1: " in outcome.out
+    assert f"not used: {path}, frame 3: head 'molecules' does not cover S" in outcome.out
     assert len(ase.io.read(tmp_path / "bad_predicted.xyz", ":")) == 2

@@ -233,7 +233,7 @@ def test_run_is_not_overwritten_unasked(configure: Configure, console: Console) 
     config = configure("training.epochs=1")
     train(config, console=console)
     kept = (config.folder / "best.safetensors").read_bytes()
-    with pytest.raises(InputError, match="already holds a run; resume it, overwrite it"):
+    with pytest.raises(InputError, match="already holds a run: --resume goes on with it, --overwrite"):
         train(config, console=console)
     with pytest.raises(InputError, match="unknown theory"):
         train(configure("heads.metals.theory=none"), overwrite=True, console=console)

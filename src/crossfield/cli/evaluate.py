@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from crossfield.cli.inputs import check_frames, parse_keys, show_rejected
+from crossfield.cli.inputs import parse_keys, show_rejected, usable_frames
 from crossfield.cli.options import (
     BackendOption,
     BatchOption,
@@ -90,15 +90,15 @@ def register(app: typer.Typer) -> None:
         reading = read_source(source, chosen.theory)
         if not reading.frames:
             raise InputError("there are isolated atoms only, nothing to evaluate", file=files[0])
-        check_frames(reading.frames, potential)
-        with progress("evaluating", len(reading.frames)) as done:
-            metrics = _errors(potential, reading.frames, batch_size, done)
+        frames, unanswered = usable_frames(reading.frames, potential, skip=skip_bad)
+        with progress("evaluating", len(frames)) as done:
+            metrics = _errors(potential, frames, batch_size, done)
 
         console = Console(soft_wrap=True, highlight=False)
-        show_rejected(console, reading.rejected)
+        show_rejected(console, [*reading.rejected, *unanswered])
         if reading.isolated:
             console.print(f"not used: {_count(reading.isolated, 'isolated atom')}, which only give E0")
-        console.print(error_table({"": metrics}, title=f"Errors on {_count(reading.frames, 'frame')}"))
+        console.print(error_table({"": metrics}, title=f"Errors on {_count(frames, 'frame')}"))
         if output is not None:
             output.parent.mkdir(parents=True, exist_ok=True)
             write_text(output, to_json(metrics.as_dict(), indent=1) + "\n")

@@ -49,8 +49,36 @@ def parse_keys(pairs: Sequence[str]) -> Keys:
         raise InputError(f"--key: {error.errors()[0]['msg'].removeprefix('Value error, ')}") from error
 
 
+def usable_frames(
+    frames: Iterable[Frame], potential: Potential, *, skip: bool
+) -> tuple[list[Frame], list[Rejected]]:
+    """The frames that the default head can answer for; the others, if they may be skipped, with the reason.
+
+    Raises:
+        InputError: one that it cannot answer for, and `skip` is false; or all of them.
+    """
+    from crossfield.data.read import Rejected
+
+    usable: list[Frame] = []
+    rejected: list[Rejected] = []
+    first: InputError | None = None
+    for frame in frames:
+        try:
+            check_frames([frame], potential)
+        except InputError as error:
+            if not skip:
+                raise
+            first = first or error
+            rejected.append(Rejected(frame.file, frame.index, error.message))
+        else:
+            usable.append(frame)
+    if first is not None and not usable:
+        raise first
+    return usable, rejected
+
+
 def check_frames(frames: Iterable[Frame], potential: Potential) -> None:
-    """Check that the head has a reference energy for every atom, and the model all the numbers that it reads.
+    """Check that the head has a reference energy for every atom, and the model every number that it reads.
 
     Raises:
         InputError: naming the file and the frame.

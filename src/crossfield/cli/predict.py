@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from crossfield.cli.inputs import check_frames, parse_keys, show_rejected
+from crossfield.cli.inputs import parse_keys, show_rejected, usable_frames
 from crossfield.cli.options import (
     BackendOption,
     BatchOption,
@@ -90,9 +90,9 @@ def register(app: typer.Typer) -> None:
                 inputs=potential.model.config.extra_inputs,
                 bad_frames="list" if skip_bad else "stop",
             )
-            check_frames(reading.frames, potential)
-            show_rejected(console, reading.rejected)
-            frames[target] += reading.frames
+            usable, unanswered = usable_frames(reading.frames, potential, skip=skip_bad)
+            show_rejected(console, [*reading.rejected, *unanswered])
+            frames[target] += usable
         with progress("predicting", sum(map(len, frames.values()))) as done:
             for target, group in frames.items():
                 atoms, results = _predict(potential, group, batch_size, done)

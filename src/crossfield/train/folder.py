@@ -64,7 +64,8 @@ class RunFolder:
                 )
         if self.files and not (resume or overwrite):
             raise InputError(
-                f"{self.path} already holds a run; resume it, overwrite it, or choose another output"
+                f"{self.path} already holds a run: --resume goes on with it, --overwrite replaces it; or "
+                "choose another output"
             )
 
     def clear(self, replayed: Collection[str] = (), keep: Sequence[Path] = ()) -> None:
