@@ -1,6 +1,6 @@
 """A new theory learnt from 50, 200 and 732 frames: with replay, without, and from scratch.
 
-    python experiments/replay.py [--steps 1600] [--base-steps 4000] [--workers 2]
+    python experiments/replay.py [--steps 1200] [--base-steps 4000] [--workers 2]
 
 The base knows crystals (PBE) and molecules (ωB97M-D3(BJ)); the new head is reactions (ωB97X). Replay is once
 of the frames the base was trained on, with their labels, and once of the same structures with the base's own
@@ -32,7 +32,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description="Replay against naive fine-tuning and training from scratch."
     )
-    parser.add_argument("--steps", type=int, default=1600)
+    parser.add_argument("--steps", type=int, default=1200)
     parser.add_argument("--base-steps", type=int, default=4000)
     parser.add_argument("--workers", type=int, default=2, help="runs at a time, one thread each")
     options = parser.parse_args()

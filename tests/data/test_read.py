@@ -9,7 +9,8 @@ from ase.io import read
 from pydantic import ValidationError
 
 from crossfield.data.frame import Frame, Weights
-from crossfield.data.read import read_source, read_structures, reduced_formula
+from crossfield.data.parse import reduced_formula
+from crossfield.data.read import read_source, read_structures
 from crossfield.data.source import Keys, Source
 from crossfield.errors import InputError
 from crossfield.theory import Theory

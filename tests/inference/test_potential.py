@@ -80,7 +80,7 @@ def test_batch_size_does_not_matter(potential, monkeypatch, limit):
     given = [*structures().values(), Atoms("H"), Atoms("CO", [[0, 0, 0], [1.1, 0, 0]])]
     asked = {"head": "head1", "edge_forces": True, "atomic_stress": True}
     auto = potential.predict(given, **asked)
-    parts = list(potential._batches([graph_of(a) for a in given], "auto"))
+    parts = list(potential.in_batches([graph_of(a) for a in given], "auto"))
     assert (len(parts) == 1) == (limit > 1)
     assert sum(map(len, parts)) == len(given)
     for size in (1, 3, 100):

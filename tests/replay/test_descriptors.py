@@ -7,10 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from crossfield.data import batch
 from crossfield.data.write import to_atoms
 from crossfield.errors import InputError
 from crossfield.inference.potential import Potential
-from crossfield.replay import describe, structures
+from crossfield.replay import describe
 from tests.replay.frames import awkward_frames
 from tests.structures import small_model
 
@@ -18,7 +19,7 @@ from tests.structures import small_model
 @pytest.mark.parametrize("at_once", [1, 9, 2000])
 def test_mean_and_deviation_over_the_atoms(potential: Potential, monkeypatch, at_once: int) -> None:
     """Whatever is evaluated together."""
-    monkeypatch.setattr(structures, "ATOMS_AT_ONCE", at_once)
+    monkeypatch.setattr(batch, "ATOMS_AT_ONCE", at_once)
     frames = awkward_frames(2)
     found = describe(potential, frames)
     assert found.dtype == np.float32

@@ -67,22 +67,6 @@ def test_labels_are_what_the_head_says(tmp_path: Path, head: str, backend: str) 
         assert_equal(frame, given, but=("theory", "energy", "forces", "stress"))
 
 
-def test_tables_are_near_and_are_not_taken_for_exact_labels(tmp_path: Path) -> None:
-    potential = Potential(small_model(), "head0")
-    frames = awkward_frames()
-    exact = pseudo_label(potential, None, frames, tmp_path / "a")
-    tabled = pseudo_label(potential, None, frames, tmp_path / "b", tables=True)
-    for a, b in zip(tabled, exact, strict=True):
-        assert a.energy == pytest.approx(b.energy, abs=1e-6 * a.num_atoms)
-        np.testing.assert_allclose(a.forces, b.forces, atol=1e-5)
-    assert any(not np.array_equal(a.forces, b.forces) for a, b in zip(tabled, exact, strict=True))
-    with pytest.raises(InputError, match=r"the radial functions \(exact then, tables, 1e-06 eV/atom now\)"):
-        pseudo_label(potential, None, frames, tmp_path / "a", tables=True)
-    reference = Potential(small_model(), "head0", backend="reference")  # which has none
-    again = pseudo_label(reference, None, frames, tmp_path / "a", tables=True)
-    assert all(a.energy == b.energy for a, b in zip(again, exact, strict=True))
-
-
 def test_stress_is_for_three_periodic_axes_alone(potential: Potential, tmp_path: Path) -> None:
     labelled = pseudo_label(potential, None, awkward_frames(), tmp_path / NAME)
     periodic = [name for name, frame in zip(structures(), labelled, strict=True) if frame.stress is not None]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from crossfield.cli.group import add_group
 from crossfield.cli.options import (
     BackendOption,
     DeviceOption,
@@ -39,19 +40,11 @@ are random, and the size is that of MACE-MH-1.
   crossfield bench speed best.safetensors --structure mine.xyz
   crossfield bench speed mace.model --dtype float64 --json > speed.json
 """
-NO_COMMAND = 2  # exit code
 
 
 def register(app: typer.Typer) -> None:
     """Add the group of commands."""
-    group = typer.Typer(name="bench", rich_markup_mode="rich")
-    app.add_typer(group, help=GROUP_HELP, short_help="Measure what a model costs: its speed.")
-
-    @group.callback(invoke_without_command=True)
-    def bench(context: typer.Context) -> None:
-        if context.invoked_subcommand is None:
-            typer.echo(context.get_help())
-            raise typer.Exit(NO_COMMAND)
+    group = add_group(app, "bench", help=GROUP_HELP, short="Measure what a model costs: its speed.")
 
     _register_speed(group)
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from crossfield.cli.group import add_group
 from crossfield.cli.outputs import check_output
 from crossfield.errors import InputError
 from crossfield.messages import say
@@ -20,7 +21,6 @@ HELP = """Write a first configuration, after a look at the data.
 It is short, says why each value is what it is, and `crossfield train` runs
 it as it stands.
 """
-NO_COMMAND = 2  # exit code
 
 FINETUNE = """Write a configuration that teaches a model a new level of theory.
 
@@ -78,14 +78,7 @@ ReplaceOption = Annotated[bool, typer.Option("--overwrite", help="Replace the co
 
 def register(app: typer.Typer) -> None:
     """Add the group of commands."""
-    group = typer.Typer(name="init", rich_markup_mode="rich")
-    app.add_typer(group, help=HELP, short_help="Write a first configuration for your data.")
-
-    @group.callback(invoke_without_command=True)
-    def init(context: typer.Context) -> None:
-        if context.invoked_subcommand is None:
-            typer.echo(context.get_help())
-            raise typer.Exit(NO_COMMAND)
+    group = add_group(app, "init", help=HELP, short="Write a first configuration for your data.")
 
     @group.command(help=FINETUNE, short_help="For a new level of theory in a model.")
     def finetune(

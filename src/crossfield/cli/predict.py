@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -42,7 +42,6 @@ reads back with a calculator attached; --output joins all files in one.
   crossfield predict best.safetensors structures.xyz --head molecules
   crossfield predict best.safetensors a.xyz b.xyz.gz -o predicted.xyz.gz
 """
-ATOMS_BETWEEN_UPDATES = 2000
 
 
 def register(app: typer.Typer) -> None:
@@ -119,10 +118,14 @@ def _targets(files: Sequence[Path], output: Path | None) -> list[Path]:
 def _predict(
     potential: Potential, frames: Sequence[Frame], batch_size: int | None, done: Callable[[int], None]
 ) -> tuple[list[Atoms], list[Result]]:
+    import numpy as np
+
+    from crossfield.data.batch import in_parts
     from crossfield.data.write import to_atoms
 
     structures, results = [], []
-    for part in _parts(frames, batch_size):
+    potential.expect(np.concatenate([frame.Z for frame in frames]))
+    for part in in_parts(frames, batch_size):
         atoms = [to_atoms(frame) for frame in part]
         try:
             results += potential.predict(atoms, batch_size=batch_size or "auto")
@@ -132,16 +135,3 @@ def _predict(
         structures += atoms
         done(len(part))
     return structures, results
-
-
-def _parts(frames: Sequence[Frame], batch_size: int | None) -> Iterator[list[Frame]]:
-    """Frames between two movements of the bar: whole batches, or structures of some thousand atoms."""
-    part: list[Frame] = []
-    for frame in frames:
-        part.append(frame)
-        full = sum(f.num_atoms for f in part) >= ATOMS_BETWEEN_UPDATES
-        if len(part) == batch_size or (batch_size is None and full):
-            yield part
-            part = []
-    if part:
-        yield part

@@ -60,13 +60,6 @@ def register(app: typer.Typer) -> None:
         energy_weight: Annotated[float, typer.Option(help="Factor on their energies.")] = 1.0,
         forces_weight: Annotated[float, typer.Option(help="Factor on their forces.")] = 1.0,
         stress_weight: Annotated[float, typer.Option(help="Factor on their stress.")] = 1.0,
-        tables: Annotated[
-            bool,
-            typer.Option(
-                "--tables",
-                help="Radial functions from tables (1e-6 eV/atom): for many structures of few elements.",
-            ),
-        ] = False,
         overwrite: Annotated[
             bool, typer.Option("--overwrite", help="Replace labels of something else.")
         ] = False,
@@ -110,7 +103,6 @@ def register(app: typer.Typer) -> None:
                     frames,
                     output,
                     weights=Weights(weight, energy_weight, forces_weight, stress_weight),
-                    tables=tables,
                     batch_size=batch_size,
                     overwrite=overwrite,
                     advance=done,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from copy import copy
 from dataclasses import dataclass, fields, replace
 
@@ -46,6 +46,9 @@ class Batch:
         return Batch(self.graph.to(device), self.labels.to(device))
 
 
+ATOMS_AT_ONCE = 2000  # a bar moves after so many, and a wish to stop is heard
+
+
 class GraphDataset:
     """Frames with their graphs, built once and kept in memory.
 
@@ -68,7 +71,9 @@ class GraphDataset:
             raise InputError(f"{len(frames)} frames need as many heads, not {len(heads)}")
         self.frames = tuple(frames)
         self.heads = tuple(heads)
-        self._graphs = [_graph(f, h, cutoff, inputs) for f, h in zip(self.frames, self.heads, strict=True)]
+        self._graphs = [
+            frame_graph(f, h, cutoff, inputs) for f, h in zip(self.frames, self.heads, strict=True)
+        ]
 
     def __len__(self) -> int:
         return len(self.frames)
@@ -119,7 +124,25 @@ def collate_labels(frames: Sequence[Frame]) -> Labels:
     )
 
 
-def _graph(frame: Frame, head: int, cutoff: float, inputs: Sequence[str]) -> Graph:
+def in_parts(frames: Sequence[Frame], size: int | None = None) -> Iterator[list[Frame]]:
+    """Frames in their order, so many at a time; None: structures of about 2000 atoms."""
+    part: list[Frame] = []
+    for frame in frames:
+        part.append(frame)
+        full = sum(f.num_atoms for f in part) >= ATOMS_AT_ONCE
+        if len(part) == size or (size is None and full):
+            yield part
+            part = []
+    if part:
+        yield part
+
+
+def frame_graph(frame: Frame, head: int, cutoff: float, inputs: Sequence[str] = ()) -> Graph:
+    """The graph of a frame; arguments as for `GraphDataset`.
+
+    Raises:
+        InputError: it has none, or a number is missing that the model reads; naming file and frame.
+    """
     if missing := [name for name in inputs if name not in frame.inputs]:
         raise InputError(
             f"the model reads {missing[0]!r}, which theory {frame.theory!r} does not declare: describe it "

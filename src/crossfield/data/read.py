@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-import numpy as np
-from ase.data import chemical_symbols
-from numpy.typing import NDArray
-
-from crossfield.data import extxyz, geometry, labels, names
+from crossfield.data import extxyz, labels, names
 from crossfield.data.consistency import mixed_units
 from crossfield.data.frame import Frame, Weights
+from crossfield.data.parse import (
+    NO_THEORY,
+    Aside,
+    Found,
+    charge_and_spin,
+    labelled,
+    reduced_formula,
+    structure_of,
+    text_of,
+)
 from crossfield.data.source import Keys, Source
 from crossfield.data.textfile import read_text
 from crossfield.errors import InputError, nearest
-from crossfield.theory import Theory, check_parity
-
-NO_LABEL = "no energy, forces or stress"
-_NO_THEORY = Theory(name="", charge="e", spin="2S+1")  # whose rules hold where none will be asked
+from crossfield.theory import Theory
 
 
 class Rejected(NamedTuple):
@@ -39,25 +41,6 @@ class Reading:
     frames: tuple[Frame, ...]
     isolated: tuple[Frame, ...]  # single atoms that give reference energies
     rejected: tuple[Rejected, ...]  # frames of other theories, without labels, and bad ones
-
-
-class _Structure(NamedTuple):
-    Z: NDArray[np.int64]
-    positions: NDArray[np.float64]
-    cell: geometry.Cell
-    shortest: geometry.Shortest
-    fields: list[list[str]]
-    columns: dict[str, extxyz.Column]
-
-
-class _Found(NamedTuple):
-    frame: Frame
-    isolated: bool
-    shortest: geometry.Shortest
-
-
-class _Aside(Exception):
-    """A frame that is no error, but not used."""
 
 
 def read_source(source: Source, theory: Theory, *, base: Path = Path()) -> Reading:
@@ -80,7 +63,7 @@ def read_source(source: Source, theory: Theory, *, base: Path = Path()) -> Readi
             is left, where a key given by the user occurs in no frame, or is that of an input which the theory
             does not declare.
     """
-    found: list[_Found] = []
+    found: list[Found] = []
     rejected: list[Rejected] = []
     seen: set[str] = set()
     complete = source.model_copy(update={"keys": _with_inputs(source.keys, theory)})
@@ -126,7 +109,7 @@ def read_structures(
     Raises:
         InputError: naming file and frame; also where no usable structure is left.
     """
-    rules = theory or _NO_THEORY
+    rules = theory or NO_THEORY
     undeclared = [name for name in inputs if name not in rules.inputs]
     keys = _with_inputs(keys or Keys(), rules, undeclared)
     frames: list[Frame] = []
@@ -135,8 +118,8 @@ def read_structures(
         try:
             info = extxyz.parse_comment(raw.comment)
             names.check_units(info)
-            structure = _structure(raw, info)
-            charge, spin = _charge_and_spin(info, structure.Z, theory, keys, isolated=len(structure.Z) == 1)
+            structure = structure_of(raw, info)
+            charge, spin = charge_and_spin(info, structure.Z, theory, keys, isolated=len(structure.Z) == 1)
             own = labels.read_inputs(info, rules, keys)
             for name in undeclared:
                 if (key := keys.of_input(name)) in info:
@@ -156,8 +139,8 @@ def read_structures(
                 energy=None,
                 forces=None,
                 stress=None,
-                group=_text(info, keys.group) or reduced_formula(structure.Z),
-                domain=_text(info, keys.domain),
+                group=text_of(info, keys.group) or reduced_formula(structure.Z),
+                domain=text_of(info, keys.domain),
                 weights=Weights(),
                 file=str(path),
                 index=raw.index,
@@ -167,14 +150,6 @@ def read_structures(
     if not frames:
         raise InputError(f"no usable structure; the first one: {rejected[0].reason}", file=path, frame=0)
     return Reading(tuple(frames), (), tuple(rejected))
-
-
-def reduced_formula(Z: NDArray[np.int64]) -> str:
-    """Formula divided by the common factor of its counts, by atomic number: "HO" for hydrogen peroxide."""
-    elements, counts = np.unique(Z, return_counts=True)
-    common = math.gcd(*(int(n) for n in counts))
-    parts = ((chemical_symbols[z], int(n) // common) for z, n in zip(elements, counts, strict=True))
-    return "".join(symbol + (str(n) if n > 1 else "") for symbol, n in parts)
 
 
 def _paths(source: Source, base: Path) -> list[Path]:
@@ -189,7 +164,7 @@ def _read_file(
     path: Path,
     source: Source,
     theory: Theory,
-    found: list[_Found],
+    found: list[Found],
     rejected: list[Rejected],
     seen: set[str],
 ) -> None:
@@ -200,14 +175,14 @@ def _read_file(
     for raw in raws:
         try:
             info = extxyz.parse_comment(raw.comment)
-            stated = _text(info, source.keys.theory)
+            stated = text_of(info, source.keys.theory)
             if stated and stated != theory.name:
                 others.add(stated)
                 rejected.append(Rejected(file, raw.index, f"theory is {stated}"))
                 continue
             seen.update(info, info.get("Properties", "").split(":")[::3])
-            found.append(_frame(raw, info, file, source, theory))
-        except _Aside as aside:
+            found.append(labelled(raw, info, file, source, theory))
+        except Aside as aside:
             rejected.append(Rejected(file, raw.index, str(aside)))
         except InputError as error:
             _reject(error, file, raw.index, source.bad_frames, rejected)
@@ -221,132 +196,6 @@ def _reject(error: InputError, file: str, index: int, bad_frames: str, rejected:
     rejected.append(Rejected(file, index, error.message))
 
 
-def _frame(
-    raw: extxyz.RawFrame, info: Mapping[str, str], file: str, source: Source, theory: Theory
-) -> _Found:
-    keys = source.keys
-    declared = names.check_units(info)
-    names.check_weights_read(info, keys)
-    structure = _structure(raw, info)
-    isolated = _is_isolated(info, structure)
-    charge, spin = _charge_and_spin(info, structure.Z, theory, keys, isolated=isolated)
-    if isolated and charge != 0:
-        if theory.charge == "ignored":
-            raise InputError(
-                f"an isolated atom must be neutral to be a reference, its charge is {charge}, which theory "
-                f"{theory.name} ignores"
-            )
-        isolated = False  # an ion to learn, from which no E0 follows
-    energy = _energy(info, keys)
-    forces = _forces(structure, keys)
-    stress = _stress(info, structure.cell, keys, declared="stress" in declared)
-    if not {chemical_symbols[z] for z in structure.Z}.isdisjoint(source.stress_not_for):
-        stress = None  # read and checked like any other, but not to be learnt
-    if energy is None and (isolated or (forces is None and stress is None)):
-        raise _Aside("an isolated atom without an energy" if isolated else NO_LABEL)
-    frame = Frame(
-        Z=structure.Z,
-        positions=structure.positions,
-        cell=structure.cell.vectors,
-        pbc=structure.cell.pbc,
-        theory=theory.name,
-        charge=charge,
-        spin=spin,
-        energy=energy,
-        forces=forces,
-        stress=stress,
-        group=_text(info, keys.group) or reduced_formula(structure.Z),
-        domain=_text(info, keys.domain) or source.domain or "",
-        weights=labels.read_weights(info, keys),
-        file=file,
-        index=raw.index,
-        inputs=labels.read_inputs(info, theory, keys),
-    )
-    return _Found(frame, isolated, structure.shortest)
-
-
-def _structure(raw: extxyz.RawFrame, info: Mapping[str, str]) -> _Structure:
-    other = next((key for key in info if key.lower() == "properties" and key != "Properties"), None)
-    if other is not None:
-        raise InputError(f"{other!r} is not read: extended XYZ calls it 'Properties'")
-    columns = extxyz.parse_properties(info.get("Properties", "species:S:1:pos:R:3"))
-    fields = extxyz.split_rows(raw.rows, columns)
-    Z = extxyz.species(fields, columns)
-    positions = extxyz.real_column(fields, columns["pos"], "positions")
-    cell = geometry.read_cell(info)
-    shortest = geometry.check_positions(Z, positions, cell)
-    return _Structure(Z, positions, cell, shortest, fields, columns)
-
-
-def _is_isolated(info: Mapping[str, str], structure: _Structure) -> bool:
-    kind = "".join(c for c in info.get("config_type", "").lower() if c.isalpha())
-    if kind != "isolatedatom":
-        return False
-    if len(structure.Z) != 1:
-        raise InputError(f"config_type is IsolatedAtom, but there are {len(structure.Z)} atoms")
-    if structure.cell.pbc.any():
-        raise InputError('config_type is IsolatedAtom, but the frame is periodic; write pbc="F F F"')
-    return True
-
-
-def _charge_and_spin(
-    info: Mapping[str, str], Z: NDArray[np.int64], theory: Theory | None, keys: Keys, *, isolated: bool
-) -> tuple[int, int]:
-    charge_text, spin_text = info.get(keys.charge or ""), info.get(keys.spin or "")
-    # without a theory both are optional, and a spin is only checked where the frame states it
-    rules = theory or _NO_THEORY
-    if charge_text is None and rules.charge != "ignored":
-        names.check_not_elsewhere("charge", info, keys)
-    if spin_text is None and rules.spin != "ignored":
-        names.check_not_elsewhere("spin", info, keys)
-    charge = labels.read_charge(charge_text, rules, isolated=isolated)
-    spin = labels.read_spin(spin_text, rules, isolated=isolated)
-    if rules.spin != "ignored" and (theory is not None or spin_text is not None):
-        check_parity(int(Z.sum()), charge, spin)
-    return charge, spin
-
-
-def _energy(info: Mapping[str, str], keys: Keys) -> float | None:
-    if keys.energy is None:
-        return None
-    if keys.energy not in info:
-        names.check_not_elsewhere("energy", info, keys)
-        return None
-    return labels.read_energy(info[keys.energy])
-
-
-def _forces(structure: _Structure, keys: Keys) -> NDArray[np.float64] | None:
-    if keys.forces is None:
-        return None
-    column = structure.columns.get(keys.forces)
-    if column is None:
-        names.check_not_elsewhere("forces", structure.columns, keys)
-        return None
-    if (column.kind, column.width) != ("R", 3):
-        raise InputError(f"the column {keys.forces} must be {keys.forces}:R:3")
-    forces = extxyz.real_column(structure.fields, column, "forces")
-    labels.check_forces(forces)
-    return forces
-
-
-def _stress(
-    info: Mapping[str, str], cell: geometry.Cell, keys: Keys, *, declared: bool
-) -> NDArray[np.float64] | None:
-    periodic = bool(cell.pbc.all())
-    key = next((k for k in (keys.stress, keys.virial) if k is not None and k in info), None)
-    if key is None:
-        if periodic:
-            names.check_not_elsewhere("stress", info, keys)
-        return None
-    if not periodic:
-        raise InputError(f"{key} is given, but a structure without three periodic axes has none")
-    if key == keys.stress:
-        return labels.read_stress(info[key], declared=declared)
-    virial = labels.read_stress(info[key], declared=True, what="virial")
-    stress: NDArray[np.float64] = -virial / float(np.linalg.det(cell.vectors))
-    return stress
-
-
 def _with_inputs(keys: Keys, theory: Theory, more: Sequence[str] = ()) -> Keys:
     """The keys with those of all inputs written out, so that none is taken for a label."""
     known = [*theory.inputs, *more]
@@ -356,10 +205,6 @@ def _with_inputs(keys: Keys, theory: Theory, more: Sequence[str] = ()) -> Keys:
             hint = f"{nearest(name, known)} ({there})"
             raise InputError(f"keys.inputs.{name}: theory {theory.name} declares no such input{hint}")
     return keys.model_copy(update={"inputs": {name: keys.of_input(name) for name in known}})
-
-
-def _text(info: Mapping[str, str], key: str | None) -> str:
-    return "" if key is None else info.get(key, "").strip()
 
 
 def _check_keys_seen(source: Source, seen: set[str]) -> None:
@@ -375,7 +220,7 @@ def _check_keys_seen(source: Source, seen: set[str]) -> None:
             )
 
 
-def _without_mixed_units(found: list[_Found], source: Source, rejected: list[Rejected]) -> list[_Found]:
+def _without_mixed_units(found: list[Found], source: Source, rejected: list[Rejected]) -> list[Found]:
     reasons = mixed_units([f.frame for f in found], [f.shortest for f in found])
     for k, reason in sorted(reasons.items()):
         frame = found[k].frame

@@ -12,14 +12,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from crossfield.errors import InputError
-from crossfield.graph import Edges, Graph, build_graph, collate
+from crossfield.graph import Edges, Graph, collate
 from crossfield.inference.plan import Evaluated
 from crossfield.inference.prepared import ACCURACY, Prepared
+from crossfield.inference.read import read_graph
 from crossfield.inference.results import Result, split
 from crossfield.kernels.backend import Backend, choose, use
 from crossfield.model.derivatives import Prediction, assemble, evaluate, hessian
 from crossfield.model.model import Model
-from crossfield.theory import Head, check_elements, check_parity, head_index
+from crossfield.theory import Head, head_index
 
 __all__ = ["Potential", "Result"]
 
@@ -183,7 +184,7 @@ class Potential:
         results: list[Result] = []
         if graphs:
             self.expect(torch.cat([graph.Z for graph in graphs]).cpu().numpy())
-        for part in self._batches(list(graphs), batch_size):
+        for part in self.in_batches(graphs, batch_size):
             batch = collate(part).to(self.model.device)
             prediction = self.evaluate(
                 batch, forces=forces, stress=stress, edge_forces=edge_forces, atomic_stress=atomic_stress
@@ -340,34 +341,7 @@ class Potential:
         Whoever has the edges already, as `neighbour_list` gives them for this structure and `cutoff`, may
         pass them.
         """
-        chosen = self.theory_head(head)
-        check_elements(atoms.numbers.tolist(), sorted(chosen.E0), f"head {chosen.name!r}")
-        if not (np.isfinite(atoms.positions).all() and np.isfinite(atoms.cell.array).all()):
-            raise InputError("positions or cell contain NaN or infinity")
-        charge = self._input("charge", atoms, chosen, chosen.theory.default_charge)
-        spin = self._input("spin", atoms, chosen, chosen.theory.default_spin)
-        config = self.model.config
-        extra = {
-            name: chosen.theory.input_value(
-                name, _number(atoms.info[name]) if name in atoms.info else None, where=f"atoms.info[{name!r}]"
-            )
-            for name in config.extra_inputs
-        }
-        config.check_inputs(charge=charge, spin=spin, extra=extra)
-        if chosen.theory.spin != "ignored" and {"charge", "spin"} <= set(atoms.info) and not atoms.pbc.any():
-            check_parity(int(atoms.numbers.sum()), int(charge), int(spin))
-        return build_graph(
-            atoms.numbers,
-            atoms.positions,
-            atoms.cell.array,
-            atoms.pbc,
-            cutoff=self.cutoff,
-            head=head_index(self.model.heads, chosen.name),
-            charge=charge,
-            spin=spin,
-            extra=[extra[name] for name in config.extra_inputs],
-            edges=edges,
-        )
+        return read_graph(atoms, self.model, self.theory_head(head), edges)
 
     def _single(self, atoms: Atoms, head: str | None) -> Graph:
         if not isinstance(atoms, Atoms):
@@ -390,31 +364,15 @@ class Potential:
         except InputError as error:
             raise InputError(error.message, frame=index if total > 1 else None) from error
 
-    def _input(self, name: Literal["charge", "spin"], atoms: Atoms, head: Head, default: int | None) -> float:
-        value = atoms.info.get(name, default)
-        ignored = getattr(head.theory, name) == "ignored" and default is not None
-        if ignored and value != default and name in self.model.config.inputs:
-            raise InputError(
-                f"head {head.name!r} only knows structures of {name} {default} (theory {head.theory.name!r} "
-                f"ignores it), not {value!r}: ask another head, or remove info[{name!r}]"
-            )
-        if value is None:
-            if name not in self.model.config.inputs:
-                return float(name == "spin")  # never read by the model
-            raise InputError(
-                f"theory {head.theory.name!r} needs the {name} of every structure: set atoms.info[{name!r}]"
-            )
-        number = _number(value)
-        if not number.is_integer() or (name == "spin" and number < 1):
-            raise InputError(f"{name} = {value!r} is not a whole number{' from 1' if name == 'spin' else ''}")
-        return number
-
-    def _batches(self, graphs: list[Graph], batch_size: int | Literal["auto"]) -> Iterator[list[Graph]]:
+    def in_batches(
+        self, graphs: Sequence[Graph], batch_size: int | Literal["auto"] = "auto"
+    ) -> Iterator[list[Graph]]:
+        """Graphs in their order, so many at a time; "auto": as many as fit in about 1 GiB, at least one."""
         if batch_size != "auto":
             if batch_size < 1:
                 raise InputError(f"batch_size must be at least 1, not {batch_size}")
             for start in range(0, len(graphs), batch_size):
-                yield graphs[start : start + batch_size]
+                yield list(graphs[start : start + batch_size])
             return
         part: list[Graph] = []
         for graph in graphs:
@@ -424,11 +382,3 @@ class Potential:
             part.append(graph)
         if part:
             yield part
-
-
-def _number(value: object) -> float:
-    """A number given in `info`; NaN, which every check refuses, if it is none."""
-    try:
-        return float(value)  # type: ignore[arg-type]  # that is what is tried
-    except (TypeError, ValueError):
-        return float("nan")

@@ -9,11 +9,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from crossfield.data.batch import in_parts
 from crossfield.data.frame import Frame
 from crossfield.graph import Graph, collate
 from crossfield.inference import Potential
 from crossfield.kernels.backend import use
-from crossfield.replay.structures import batches, graph_of, within
+from crossfield.replay.structures import graph_of
 from crossfield.theory import Head
 
 
@@ -44,9 +45,9 @@ def describe(
     width = 2 * model.config.layers * model.config.channels
     found = np.empty((len(frames), width), dtype=np.float32)
     done = 0
-    for part in batches(frames):
+    for part in in_parts(frames):
         graphs = [_graph(frame, potential, chosen) for frame in part]
-        for some in within(graphs, potential.edges_at_once):
+        for some in potential.in_batches(graphs):
             found[done : done + len(some)] = _moments(potential, some)
             done += len(some)
         if advance is not None:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crossfield.data.frame import Frame
-from crossfield.data.read import reduced_formula
+from crossfield.data.parse import reduced_formula
 from crossfield.replay.fingerprint import structure_digest
 
 

@@ -70,7 +70,7 @@ class Fingerprint(BaseModel):
         data: `structures_digest` of the structures.
         weights: `weights_digest` of the weights that travel with the labels.
         dtype: "float32" or "float64", in which the labels were computed.
-        radial: "exact": radial functions were evaluated; or the accuracy of the tables they came from.
+        radial: "exact": radial functions were evaluated, not taken from tables.
         version: of Crossfield.
     """
 

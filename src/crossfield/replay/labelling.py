@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
+from crossfield.data.batch import in_parts
 from crossfield.data.frame import Frame
 from crossfield.data.labels import MAX_FORCE, MAX_STRESS
 from crossfield.errors import InputError
@@ -18,7 +19,7 @@ from crossfield.inference.results import split
 from crossfield.kernels.backend import use
 from crossfield.model.derivatives import evaluate
 from crossfield.replay.parts import Label, Parts
-from crossfield.replay.structures import batches, check_frame, graph_of, inputs_of, within
+from crossfield.replay.structures import check_frame, graph_of, inputs_of
 from crossfield.theory import Head
 
 SHARD = 256  # frames whose labels are kept together when labelling is interrupted
@@ -40,7 +41,6 @@ class Labelling:
     potential: Potential
     head: Head
     batch_size: int | None  # no more structures at once than that; None: as many as fit
-    tables: bool  # whether radial functions come from the tables of the potential
     alive: Callable[[], None]  # called after every batch
     advance: Callable[[int], None] | None = None  # is told how many more frames are done
     stop: Callable[[], bool] | None = None  # is asked before every batch whether to stop
@@ -57,8 +57,6 @@ class Labelling:
         try:
             for frame in frames:  # most of what can be wrong is found before the work begins
                 check_frame(frame, self.potential.model, self.head)
-            if self.tables:
-                self.potential.expect(np.concatenate([frame.Z for frame in frames]))
             with _deterministic(self.potential.model.device):
                 for number, start in enumerate(range(0, len(frames), SHARD)):
                     shard = frames[start : start + SHARD]
@@ -76,7 +74,7 @@ class Labelling:
 
     def _shard(self, frames: Sequence[Frame], done: int, total: int) -> list[Label]:
         found: list[Label] = []
-        for batch in batches(frames, self.batch_size):
+        for batch in in_parts(frames, self.batch_size):
             if self.stop is not None and self.stop():
                 raise Interrupted(done, total)
             results = self._evaluated(batch)
@@ -85,14 +83,13 @@ class Labelling:
         return found
 
     def _evaluated(self, frames: Sequence[Frame]) -> list[Result]:
-        """What the model says: computed as in training, which begins from there, or from tables."""
+        """What the model says: computed as in training, which begins from there."""
         model = self.potential.model
         graphs = [graph_of(frame, model, self.head) for frame in frames]
         results: list[Result] = []
-        for some in within(graphs, self.potential.edges_at_once):
+        for some in self.potential.in_batches(graphs):
             graph = collate(some).to(model.device)
-            found = self.potential.evaluate(graph) if self.tables else evaluate(model, graph)
-            results += split(found, graph, self.head.name)
+            results += split(evaluate(model, graph), graph, self.head.name)
         return results
 
     def _tell(self, count: int) -> None:

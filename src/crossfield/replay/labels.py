@@ -37,7 +37,6 @@ def pseudo_label(
     path: Path,
     *,
     weights: Weights | None = None,
-    tables: bool = False,
     batch_size: int | None = None,
     overwrite: bool = False,
     advance: Callable[[int], None] | None = None,
@@ -45,10 +44,10 @@ def pseudo_label(
 ) -> tuple[Frame, ...]:
     """Label frames with what a head of a model says about them, or read that from a file made before.
 
-    Labels are those of the model to round-off, computed as in training, or with the potential's tables of
-    radial functions, exact to `table_accuracy` and many times as fast with large models. Their file is
-    written whole or not at all, by one process; others that ask for it meanwhile wait for it. If labelling is
-    interrupted, the next call goes on where it was, and gives the same bytes as one that was not.
+    Labels are those of the model to round-off, computed as in training: radial functions are evaluated, not
+    taken from tables, whatever the potential does. Their file is written whole or not at all, by one process;
+    others that ask for it meanwhile wait for it. If labelling is interrupted, the next call goes on where it
+    was, and gives the same bytes as one that was not.
 
     Args:
         potential: the base model.
@@ -56,7 +55,6 @@ def pseudo_label(
         frames: structures; labels they have are not looked at.
         path: the file of labels; its folder is made.
         weights: weights of all frames in the loss; None: those that each frame has.
-        tables: take radial functions from the tables of the potential, if it has any.
         batch_size: no more structures at once than that; None: as many as fit.
         overwrite: labels in the file that are of something else, or damaged, are made anew. Those that are
             asked for are read all the same.
@@ -79,7 +77,6 @@ def pseudo_label(
     chosen = potential.theory_head(head)
     wanted = [frame.weights if weights is None else weights for frame in frames]
     _check_weights(wanted, frames)
-    tables = tables and potential.backend != "reference" and potential.table_accuracy is not None
     made_from = Fingerprint(
         model=fingerprint(potential.model),
         head=chosen.name,
@@ -88,7 +85,6 @@ def pseudo_label(
         data=structures_digest(frames),
         weights=weights_digest(wanted),
         dtype=str(potential.model.dtype).removeprefix("torch."),
-        radial=f"tables, {potential.table_accuracy:g} eV/atom" if tables else "exact",
         version=version("crossfield"),
     )
     found = _existing(path, made_from, overwrite)
@@ -98,7 +94,7 @@ def pseudo_label(
             found = _existing(path, made_from, overwrite)  # another process may have made it meanwhile
             if found is None:
                 parts = Parts(path, made_from)
-                labelling = Labelling(potential, chosen, batch_size, tables, alive, advance, stop)
+                labelling = Labelling(potential, chosen, batch_size, alive, advance, stop)
                 labelled = labelling.label([replace(f, weights=w) for f, w in zip(frames, wanted)], parts)
                 artefact.save(path, labelled, chosen.theory, made_from)
                 parts.discard()

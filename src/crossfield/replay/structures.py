@@ -1,43 +1,19 @@
-"""Frames as a model is asked about them: in batches, and never about what it cannot read."""
+"""Frames as a model is asked about them: never about what it cannot read."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Literal
 
+from crossfield.data.batch import frame_graph
 from crossfield.data.frame import Frame
 from crossfield.errors import InputError
-from crossfield.graph import Graph, build_graph
+from crossfield.graph import Graph
 from crossfield.model.model import Model
 from crossfield.theory import Head, check_elements, check_parity, head_index
 
-ATOMS_AT_ONCE = 2000  # the bar moves after so many, and a wish to stop is heard
 LARGEST = 20_000  # atoms; a model cannot be trained on more at once
-
-
-def batches(frames: Sequence[Frame], size: int | None = None) -> Iterator[list[Frame]]:
-    """Frames in their order, so many at a time; None: structures of about 2000 atoms."""
-    part: list[Frame] = []
-    for frame in frames:
-        part.append(frame)
-        full = sum(f.num_atoms for f in part) >= ATOMS_AT_ONCE
-        if len(part) == size or (size is None and full):
-            yield part
-            part = []
-    if part:
-        yield part
-
-
-def within(graphs: Sequence[Graph], edges: int) -> Iterator[list[Graph]]:
-    """Graphs in their order, with so many edges at a time, or one graph."""
-    part: list[Graph] = []
-    for graph in graphs:
-        if part and sum(g.num_edges for g in part) + graph.num_edges > edges:
-            yield part
-            part = []
-        part.append(graph)
-    if part:
-        yield part
 
 
 def inputs_of(frame: Frame, model: Model, head: Head) -> dict[str, float]:
@@ -102,18 +78,7 @@ def graph_of(
 ) -> Graph:
     """The graph of a frame for a head, checked; arguments and errors as in `check_frame`."""
     check_frame(frame, model, head, elements=elements, what=what)
-    inputs: Mapping[str, float] = inputs_of(frame, model, head)
-    try:
-        return build_graph(
-            frame.Z,
-            frame.positions,
-            frame.cell,
-            frame.pbc,
-            cutoff=model.config.cutoff,
-            head=head_index(model.heads, head.name),
-            charge=frame.charge,
-            spin=frame.spin,
-            extra=[inputs[name] for name in model.config.extra_inputs],
-        )
-    except InputError as error:
-        raise InputError(error.message, file=frame.file, frame=frame.index) from error
+    whole = replace(frame, inputs=inputs_of(frame, model, head))
+    return frame_graph(
+        whole, head_index(model.heads, head.name), model.config.cutoff, model.config.extra_inputs
+    )
