@@ -1,4 +1,4 @@
-"""`crossfield bench`: what a model costs."""
+"""`crossfield bench`: what a model can do (bench_domain), and what it costs."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from crossfield.cli.bench_domain import register_domain
 from crossfield.cli.group import add_group
 from crossfield.cli.options import (
     BackendOption,
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from crossfield.bench.speed import Speed
     from crossfield.inference.potential import Potential
 
-GROUP_HELP = "Measure what a model costs."
+GROUP_HELP = "Measure what a model can do, and what it costs."
 SPEED_HELP = """Time of energy, forces and stress, and of a step of molecular dynamics.
 
 Built-in structures of 2 to 192 atoms are timed, those whose elements the
@@ -44,8 +45,9 @@ are random, and the size is that of MACE-MH-1.
 
 def register(app: typer.Typer) -> None:
     """Add the group of commands."""
-    group = add_group(app, "bench", help=GROUP_HELP, short="Measure what a model costs: its speed.")
+    group = add_group(app, "bench", help=GROUP_HELP, short="Measure what a model can do, and its speed.")
 
+    register_domain(group)
     _register_speed(group)
 
 

@@ -1,0 +1,1 @@
+"""The cross-domain benchmark: any model over crystals, molecules, surfaces, reactions and plain physics."""

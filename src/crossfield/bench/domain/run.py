@@ -1,0 +1,280 @@
+"""Measure a model: what is known is kept, the rest is calculated, and all of it scored."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib.util import find_spec
+from pathlib import Path
+
+from crossfield.bench.domain.benchmark import Benchmark, Findings, Inputs, Item
+from crossfield.bench.domain.dispersion import dispersion_to_add, functional_mismatch
+from crossfield.bench.domain.results import (
+    BenchmarkResult,
+    DomainResults,
+    Problem,
+    Structure,
+    read_results,
+    write_results,
+)
+from crossfield.bench.domain.scores import benchmark_score, domain_scores, global_score, scored
+from crossfield.bench.domain.sources import Sources
+from crossfield.bench.domain.store import Outcome, Store, folder_of, item_digest
+from crossfield.bench.domain.subject import Subject
+from crossfield.bench.domain.workers import Job, calculate_all
+from crossfield.bench.machine import processor
+from crossfield.errors import InputError
+from crossfield.theory.elements import symbols
+
+Progress = Callable[[str, int, int], None]  # benchmark, items done, items in all
+
+
+@dataclass
+class _Plan:
+    """A benchmark with what it takes."""
+
+    benchmark: Benchmark
+    inputs: Inputs
+    items: list[Item]  # those of the set, or of its quick part
+    parameters: str | None  # of the dispersion that is added
+    remark: str  # about it
+    digests: dict[str, str] = field(default_factory=dict)  # of items that the model covers, by name
+    problems: list[Problem] = field(default_factory=list)
+    outcomes: dict[str, Outcome] = field(default_factory=dict)
+
+
+def results_file(folder: Path, *, quick: bool) -> Path:
+    """Where the results of a model are kept."""
+    return folder / ("results-quick.json" if quick else "results.json")
+
+
+def run(
+    subject: Subject,
+    asked: Sequence[Benchmark],
+    catalogue: Sequence[Benchmark],
+    sources: Sources,
+    *,
+    quick: bool = False,
+    workers: int = 1,
+    retry: bool = False,
+    progress: Progress | None = None,
+) -> DomainResults:
+    """Run benchmarks on a model. Killed at any moment, the next call does only the rest.
+
+    Args:
+        subject: the model.
+        asked: benchmarks to run.
+        catalogue: all there are; those that are not asked for keep their former results, or show as not run.
+        sources: of the sets.
+        quick: only the small part of every set.
+        workers: processes.
+        retry: calculations that failed before are done again.
+        progress: is told how far a benchmark is.
+
+    Returns:
+        The results; they are kept in the folder of the model, too.
+    """
+    folder = folder_of(subject)
+    store = Store(folder)
+    file = results_file(folder, quick=quick)
+    found: dict[str, BenchmarkResult] = {}
+    with store.opened():
+        before = _former(file)
+        for benchmark in asked:
+            plan = _plan(benchmark, subject, sources, quick)
+            if isinstance(plan, BenchmarkResult):
+                found[benchmark.name] = plan
+                continue
+            _calculate(plan, subject, store, workers=workers, retry=retry, progress=progress)
+            found[benchmark.name] = _result(plan, subject)
+        ordered = [
+            found.get(b.name) or before.get(b.name) or _without(b, "not run", "it was not asked for")
+            for b in catalogue
+        ]
+        results = _all(subject, ordered, quick=quick, workers=workers)
+        write_results(results, file)
+    return results
+
+
+def _former(file: Path) -> Mapping[str, BenchmarkResult]:
+    """Earlier results; a file that cannot be read is made again."""
+    try:
+        return {b.name: b for b in read_results(file).benchmarks} if file.exists() else {}
+    except InputError:
+        return {}
+
+
+def _plan(benchmark: Benchmark, subject: Subject, sources: Sources, quick: bool) -> _Plan | BenchmarkResult:
+    """What to calculate; or the result at once, where that is nothing."""
+    for package in benchmark.packages:
+        if find_spec(package) is None:
+            reason = f"the package {package} is not installed (pip install 'crossfield[bench]')"
+            return _without(benchmark, "missing", reason)
+    try:
+        inputs = benchmark.inputs(sources)
+    except (InputError, OSError) as error:
+        return _without(benchmark, "missing", str(error))
+    if not inputs.items:
+        return _without(benchmark, "missing", "the set has nothing that can be read", inputs.problems)
+    parameters, remark = dispersion_to_add(subject.theory) if benchmark.dispersion else (None, "")
+    items = [item for item in inputs.items if item.quick or not quick]
+    plan = _Plan(benchmark, inputs, items, parameters, remark)
+    for item in items:
+        if (obstacle := _not_covered(item, subject, benchmark)) is not None:
+            plan.problems.append(Problem(name=item.name, kind="not covered", reason=obstacle))
+        else:
+            plan.digests[item.name] = item_digest(benchmark, item, parameters)
+    return plan
+
+
+def _not_covered(item: Item, subject: Subject, benchmark: Benchmark) -> str | None:
+    """Why a model cannot answer for an item; None: it can."""
+    for atoms in item.structures.values():
+        charge, spin = atoms.info["charge"], atoms.info["spin"]
+        if subject.elements is not None:
+            missing = sorted(set(atoms.numbers.tolist()) - subject.elements)
+            if missing:
+                return f"the head does not cover {', '.join(symbols(missing))}"
+        reason = subject.refuses(charge, spin)
+        if reason is None and not benchmark.charge_blind:
+            reason = subject.unread(charge, spin)
+        if reason is not None:
+            return reason
+    return None
+
+
+def _blind(plan: _Plan, subject: Subject) -> list[str]:
+    """A note on systems whose charge or spin the model took no notice of."""
+    unread = sum(
+        any(subject.unread(a.info["charge"], a.info["spin"]) for a in item.structures.values())
+        for item in plan.items
+        if item.name in plan.outcomes
+    )
+    if not unread:
+        return []
+    return [
+        f"{unread} of {len(plan.items)} calculations are of charged or open-shell systems, and the model "
+        "does not read that: they count, as in published results of such models"
+    ]
+
+
+def _calculate(
+    plan: _Plan, subject: Subject, store: Store, *, workers: int, retry: bool, progress: Progress | None
+) -> None:
+    """Outcomes of all covered items, old ones first."""
+    jobs: dict[str, Job] = {}
+    for item in plan.items:
+        digest = plan.digests.get(item.name)
+        if digest is None:
+            continue
+        known = store.get(digest)
+        if known is None or (retry and known.status != "done"):
+            jobs[digest] = Job(digest, plan.benchmark.calculate, item, plan.parameters)
+    names = {digest: [n for n, d in plan.digests.items() if d == digest] for digest in jobs}
+    total = len(plan.digests)
+    done = total - sum(map(len, names.values()))
+    tell = progress or (lambda name, done, total: None)
+    tell(plan.benchmark.name, done, total)
+    log = store.folder / "output.log"
+    for job, outcome in (
+        calculate_all([*jobs.values()], subject.make, workers=workers, log=log) if jobs else ()
+    ):
+        store.add(job.digest, job.item.name, outcome)
+        done += len(names[job.digest])
+        tell(plan.benchmark.name, done, total)
+    plan.outcomes = {name: found for name, d in plan.digests.items() if (found := store.get(d)) is not None}
+
+
+def _result(plan: _Plan, subject: Subject) -> BenchmarkResult:
+    benchmark = plan.benchmark
+    values = {name: o.values for name, o in plan.outcomes.items() if o.status == "done"}
+    failed = [
+        Problem(name=name, kind=o.status, reason=o.reason)
+        for name, o in plan.outcomes.items()
+        if o.status != "done"
+    ]
+    problems = [*plan.inputs.problems, *plan.problems, *failed]
+    seconds = sum(o.seconds for o in plan.outcomes.values())
+    if not values:
+        reason = f"nothing could be calculated ({problems[0].name}: {problems[0].reason})" if problems else ""
+        return _without(benchmark, "missing", reason, problems, total=len(plan.items), seconds=seconds)
+    findings = benchmark.analyse(plan.inputs, values)
+    metrics = scored(benchmark.metrics, findings.metrics)
+    return BenchmarkResult(
+        **_described(benchmark),
+        status="partial" if problems else "complete",
+        score=benchmark_score(metrics),
+        metrics=metrics,
+        mismatch=functional_mismatch(subject.theory, benchmark.reference),
+        dispersion=plan.remark,
+        total=len(plan.items),
+        done=len(values),
+        seconds=seconds,
+        entries=tuple(findings.entries),
+        curves=tuple(findings.curves),
+        problems=tuple(problems),
+        notes=(*findings.notes, *_blind(plan, subject)),
+        structures=_structures(plan.items, findings),
+    )
+
+
+def _structures(items: Sequence[Item], findings: Findings) -> dict[str, dict[str, Structure]]:
+    """Structures that entries refer to."""
+    wanted = {name for entry in findings.entries for name in entry.items}
+    return {
+        item.name: {role: Structure.of(atoms) for role, atoms in item.structures.items()}
+        for item in items
+        if item.name in wanted
+    }
+
+
+def _without(
+    benchmark: Benchmark,
+    status: str,
+    reason: str,
+    problems: Sequence[Problem] = (),
+    *,
+    total: int = 0,
+    seconds: float = 0.0,
+) -> BenchmarkResult:
+    """A benchmark without numbers."""
+    return BenchmarkResult(
+        **_described(benchmark),
+        status=status,
+        reason=reason,
+        metrics=scored(benchmark.metrics, {}),
+        total=total,
+        seconds=seconds,
+        problems=tuple(problems),
+    )
+
+
+def _described(benchmark: Benchmark) -> dict[str, object]:
+    return {
+        "name": benchmark.name,
+        "title": benchmark.title,
+        "domain": benchmark.domain,
+        "description": benchmark.description,
+        "reference": benchmark.reference.method,
+        "sources": tuple(benchmark.sources),
+    }
+
+
+def _all(
+    subject: Subject, benchmarks: Sequence[BenchmarkResult], *, quick: bool, workers: int
+) -> DomainResults:
+    domains = domain_scores(benchmarks)
+    total, covered, mean = global_score(domains)
+    return DomainResults(
+        subject=subject.as_result(),
+        quick=quick,
+        date=datetime.now(UTC).isoformat(timespec="seconds"),
+        machine=processor(),
+        workers=workers,
+        global_score=total,
+        covered_weight=covered,
+        covered_score=mean,
+        domains=domains,
+        benchmarks=tuple(benchmarks),
+    )

@@ -1,0 +1,125 @@
+"""Finished calculations of a model, one line each in a file that only grows; a kill loses at most the last.
+
+Every line says what it is of by a digest over all that its values follow from, besides the model: structures,
+settings, the function and its version, added dispersion. The model is in the name of the folder.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import numpy as np
+
+from crossfield.bench.domain.benchmark import Benchmark, Item
+from crossfield.bench.domain.subject import Subject
+from crossfield.files import cache_folder
+from crossfield.replay.lock import locked
+
+Status = Literal["done", "not converged", "failed", "died"]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How one calculation ended."""
+
+    status: Status
+    values: Mapping[str, Any]  # empty unless done
+    reason: str  # empty if done
+    seconds: float
+
+
+class Store:
+    """Outcomes by digest, in the folder of a model.
+
+    Args:
+        folder: of the model; it is made.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder = folder
+        self.file = folder / "calculations.jsonl"
+        self._found: dict[str, Outcome] = {}
+
+    @contextmanager
+    def opened(self) -> Iterator[None]:
+        """Within the block this process alone adds to the file; it waits for another that does."""
+        with locked(self.file) as alive:
+            self._alive = alive
+            self._load()
+            yield
+
+    def get(self, digest: str) -> Outcome | None:
+        """What was calculated before; None: nothing."""
+        return self._found.get(digest)
+
+    def add(self, digest: str, item: str, outcome: Outcome) -> None:
+        """Write an outcome down; it is on the disk when this returns."""
+        line = {
+            "digest": digest,
+            "item": item,
+            "status": outcome.status,
+            "values": outcome.values,
+            "reason": outcome.reason,
+            "seconds": round(outcome.seconds, 4),
+        }
+        with self.file.open("ab") as file:
+            file.write((json.dumps(line, allow_nan=False) + "\n").encode())
+            file.flush()
+            os.fsync(file.fileno())
+        self._found[digest] = outcome
+        self._alive()
+
+    def _load(self) -> None:
+        self._found.clear()
+        self.file.touch()
+        with self.file.open("rb+") as file:
+            end = 0
+            for line in file:
+                if not line.endswith(b"\n"):
+                    file.truncate(end)  # the writer was killed here
+                    break
+                end += len(line)
+                if (read := _outcome(line)) is not None:
+                    self._found[read[0]] = read[1]
+
+
+def folder_of(subject: Subject) -> Path:
+    """Where the outcomes and results of a model are kept."""
+    return cache_folder() / "benchmarks" / subject.fingerprint[:24]
+
+
+def item_digest(benchmark: Benchmark, item: Item, dispersion: str | None) -> str:
+    """SHA-256 of all that the values of an item follow from, besides the model."""
+    function = benchmark.calculate
+    stated = [function.__module__, function.__qualname__, benchmark.version, dispersion, dict(item.settings)]
+    digest = hashlib.sha256(json.dumps(stated, sort_keys=True).encode())
+    for role, atoms in sorted(item.structures.items()):
+        facts = [role, len(atoms), atoms.info["charge"], atoms.info["spin"]]
+        digest.update(json.dumps(facts).encode())
+        for array, dtype in (
+            (atoms.numbers, "<i8"),
+            (atoms.positions, "<f8"),
+            (atoms.cell.array, "<f8"),
+            (atoms.pbc, "u1"),
+        ):
+            digest.update(np.ascontiguousarray(array, dtype=dtype).data)
+    return digest.hexdigest()
+
+
+def _outcome(line: bytes) -> tuple[str, Outcome] | None:
+    """A line of the file; None if it is damaged, and its calculation is done again."""
+    try:
+        v = json.loads(line)
+        if v["status"] not in get_args(Status) or not isinstance(v["values"], dict):
+            return None
+        return str(v["digest"]), Outcome(v["status"], v["values"], str(v["reason"]), float(v["seconds"]))
+    except (ValueError, LookupError, TypeError, RecursionError):
+        return None

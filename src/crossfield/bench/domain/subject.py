@@ -1,0 +1,213 @@
+"""What is measured: a head of a model, or any ASE calculator."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, packages_distributions, version
+from pathlib import Path
+from typing import Any
+
+from ase.calculators.calculator import Calculator as AseCalculator
+
+from crossfield.bench.domain.results import SubjectResult
+from crossfield.errors import InputError
+from crossfield.model.fingerprint import fingerprint
+from crossfield.simulate.calculator import Calculator
+from crossfield.theory import Theory, known_theories
+from crossfield.zoo import load
+from crossfield.zoo.fetch import local_model
+
+
+@dataclass(frozen=True)
+class HeadMaker:
+    """Makes calculators of one head of a model; goes to other processes."""
+
+    path: Path
+    head: str
+    dtype: str
+    device: str
+    backend: str
+
+    def __call__(self) -> AseCalculator:
+        """A calculator; radial functions are evaluated, not taken from tables."""
+        potential = load(
+            self.path, dtype=self.dtype, device=self.device, backend=self.backend, table_accuracy=None
+        )
+        return Calculator(potential, self.head)
+
+
+@dataclass(frozen=True)
+class FactoryMaker:
+    """Makes calculators of someone else's: `MODULE:NAME` is called with the arguments given."""
+
+    module: str
+    name: str
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+
+    def __call__(self) -> AseCalculator:
+        """A calculator.
+
+        Raises:
+            InputError: it cannot be imported, or does not take these arguments.
+        """
+        where = f"{self.module}:{self.name}"
+        try:
+            factory = importlib.import_module(self.module)
+        except ImportError as error:
+            raise InputError(f"{where}: {error}") from error
+        for part in self.name.split("."):
+            factory = getattr(factory, part, None)  # type: ignore[assignment]
+        if not callable(factory):
+            raise InputError(f"{where}: module {self.module} has no such function or class")
+        try:
+            made = factory(**self.arguments)
+        except (TypeError, ValueError, OSError) as error:
+            raise InputError(f"{where} cannot be made with {dict(self.arguments)}: {error}") from error
+        if not hasattr(made, "get_property"):
+            raise InputError(f"{where} gives a {type(made).__name__}, which is no ASE calculator")
+        return made
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A model that is measured.
+
+    Attributes:
+        name: for people.
+        head: which answers; None for someone else's calculator.
+        theory: that its answers stand for.
+        elements: atomic numbers that it covers; None: not known.
+        reads: which of "charge" and "spin" its answers depend on.
+        refuses: why it cannot answer for a charge (e) and multiplicity (2S+1) that it reads; None: it can.
+        fingerprint: SHA-256 of all that its answers follow from.
+        dtype: precision; None: not known.
+        versions: of what computes.
+        make: makes a calculator, in this process or another.
+    """
+
+    name: str
+    head: str | None
+    theory: Theory
+    elements: frozenset[int] | None
+    reads: frozenset[str]
+    refuses: Callable[[int, int], str | None]
+    fingerprint: str
+    dtype: str | None
+    versions: Mapping[str, str]
+    make: Callable[[], AseCalculator]
+
+    def unread(self, charge: int, spin: int) -> str | None:
+        """Which of a total charge and multiplicity it takes no notice of; None: of neither that matters."""
+        if charge != 0 and "charge" not in self.reads:
+            return f"charge {charge:+d}, and the model reads no charge"
+        if spin != 1 and "spin" not in self.reads:
+            return f"multiplicity {spin}, and the model reads no spin"
+        return None
+
+    def as_result(self) -> SubjectResult:
+        """As it is written down."""
+        return SubjectResult(
+            name=self.name,
+            head=self.head,
+            theory=self.theory.model_dump(mode="json"),
+            fingerprint=self.fingerprint,
+            dtype=self.dtype,
+            versions=dict(self.versions),
+            elements=None if self.elements is None else tuple(sorted(self.elements)),
+        )
+
+
+def head_subject(
+    model: str,
+    head: str | None,
+    *,
+    dtype: str = "float64",
+    device: str = "auto",
+    backend: str = "auto",
+    accept_licence: bool = False,
+) -> Subject:
+    """A head of a model of ours, or of the MACE family.
+
+    Args:
+        model: file, or name of a published model.
+        head: its name; None: the default one.
+        dtype, device, backend: as in `crossfield.load`.
+        accept_licence: of a published model.
+
+    Raises:
+        InputError: no such model or head.
+    """
+    path = local_model(model, accept_licence=accept_licence).absolute()
+    potential = load(path, dtype=dtype, device=device, backend=backend, table_accuracy=None)
+    chosen = potential.theory_head(head)
+    described = [fingerprint(potential.model), chosen.name, str(potential.model.device.type)]
+    config = potential.model.config
+
+    def refuses(charge: int, spin: int) -> str | None:
+        try:
+            config.check_inputs(charge=charge, spin=spin)
+        except InputError as error:
+            return error.message
+        return None
+
+    return Subject(
+        name=model,
+        head=chosen.name,
+        theory=chosen.theory,
+        elements=frozenset(chosen.E0),
+        reads=frozenset(config.inputs) & {"charge", "spin"},
+        refuses=refuses,
+        fingerprint=_digest(described),
+        dtype=dtype,
+        versions={"crossfield": version("crossfield"), "torch": version("torch")},
+        make=HeadMaker(path, chosen.name, dtype, device, backend),
+    )
+
+
+def calculator_subject(
+    spec: str, arguments: Mapping[str, Any], *, theory: str | None = None, reads: frozenset[str] = frozenset()
+) -> Subject:
+    """Someone else's calculator.
+
+    Args:
+        spec: `MODULE:NAME`, a class or function that gives an ASE calculator.
+        arguments: what it is called with.
+        theory: a known level of theory, or the name of a functional; None: not known.
+        reads: which of "charge" and "spin" it reads of `atoms.info`.
+
+    Raises:
+        InputError: it cannot be made.
+    """
+    module, _, name = spec.partition(":")
+    make = FactoryMaker(module, name, arguments)
+    make()  # whatever is wrong is said before anything is calculated
+    package = module.partition(".")[0]
+    versions = {}
+    for distribution in packages_distributions().get(package, [package]):
+        try:
+            versions[distribution] = version(distribution)
+        except PackageNotFoundError:
+            versions[distribution] = "not known"
+    known = known_theories()
+    meant = known.get(theory or "") or Theory(name=theory or "not stated", method=theory or "")
+    text = json.dumps(dict(arguments), sort_keys=True, default=str)
+    return Subject(
+        name=spec if not arguments else f"{spec} {text}",
+        head=None,
+        theory=meant,
+        elements=None,
+        reads=reads,
+        refuses=lambda charge, spin: None,
+        fingerprint=_digest([spec, text, *(f"{n} {v}" for n, v in sorted(versions.items()))]),
+        dtype=None,
+        versions=versions,
+        make=make,
+    )
+
+
+def _digest(parts: list[str]) -> str:
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()

@@ -1,0 +1,303 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ase.build import molecule
+
+from crossfield.bench.domain.benchmark import Benchmark, Findings, Inputs, Item, Values
+from crossfield.bench.domain.calculations import energies
+from crossfield.bench.domain.results import BenchmarkResult, DomainResults, read_results
+from crossfield.bench.domain.run import results_file, run
+from crossfield.bench.domain.sources import Sources
+from crossfield.bench.domain.store import folder_of
+from crossfield.bench.domain.subject import Subject, calculator_subject, head_subject
+from crossfield.errors import InputError
+from crossfield.zoo import checkpoint
+from tests.bench.domain import toys
+from tests.bench.domain.toys import toy
+from tests.structures import small_model
+
+SPRING = "tests.bench.domain.toys:Spring"
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CROSSFIELD_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.fixture
+def marks(tmp_path: Path) -> Path:
+    return tmp_path / "marks"
+
+
+def springs(marks: Path | None = None, **arguments: Any) -> Subject:
+    given = arguments if marks is None else {"marks": str(marks), **arguments}
+    return calculator_subject(SPRING, given, theory="PBE")
+
+
+def measured(subject: Subject, benchmark: Benchmark | None = None, **options: Any) -> BenchmarkResult:
+    benchmark = benchmark or toy()
+    results = run(subject, [benchmark], [benchmark], Sources(online=False), **options)
+    return results.benchmarks[0]
+
+
+def test_errors_and_scores_follow_from_the_calculations() -> None:
+    found = measured(springs(stiffness=2.0))
+    assert (found.status, found.total, found.done, found.score) == ("complete", 5, 5, 1.0)
+    # half of (stiffness - 2) d^2 on the mean of d^2 = 0.64, 1, 1.44, 1.96, 2.56
+    found = measured(springs(stiffness=2.5))
+    assert found.metrics[0].value == pytest.approx(0.25 * 1.52)
+    assert found.score == pytest.approx(1 - 0.25 * 1.52)
+    assert found.structures["d1.2"]["dimer"].positions == ((0, 0, 0), (0, 0, 1.2))
+    assert found.mismatch == ""
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_nothing_is_calculated_twice(marks: Path, workers: int) -> None:
+    first = measured(springs(marks), quick=True, workers=workers)
+    assert sorted(marks.read_text().split()) == ["d0.8", "d1"]
+    assert (first.total, first.done) == (2, 2)
+    measured(springs(marks), workers=workers)
+    assert sorted(marks.read_text().split()) == ["d0.8", "d1", "d1.2", "d1.4", "d1.6"]
+    again = measured(springs(marks), workers=workers)
+    assert len(marks.read_text().split()) == 5
+    assert again.done == 5
+
+
+def test_another_model_another_version_and_another_geometry_are_calculated_anew(marks: Path) -> None:
+    measured(springs(marks))
+    measured(springs(marks, stiffness=3.0))
+    assert len(marks.read_text().split()) == 10
+    measured(springs(marks), toy(version=2))
+    assert len(marks.read_text().split()) == 15
+
+    def moved(sources: Sources) -> Inputs:
+        found = toys.inputs(sources)
+        found.items[0].structures["dimer"].positions[1, 2] += 1e-9
+        return found
+
+    measured(springs(marks), toy(inputs=moved))
+    assert len(marks.read_text().split()) == 16
+
+
+def test_two_benchmarks_share_what_they_have_in_common(marks: Path) -> None:
+    both = [toy("one"), toy("two")]
+    results = run(springs(marks), both, both, Sources(online=False))
+    assert [b.done for b in results.benchmarks] == [5, 5]
+    assert len(marks.read_text().split()) == 5
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize(
+    ("variable", "kind", "reason"),
+    [
+        ("TOY_RAISES", "failed", "ZeroDivisionError: a fault of the calculator"),
+        ("TOY_NAN", "failed", "dimer is not a finite number"),
+        ("TOY_WANDERS", "not converged", "largest force 3 eV/Å after 7 steps"),
+    ],
+)
+def test_what_fails_is_listed_and_the_rest_goes_on(
+    monkeypatch: pytest.MonkeyPatch, marks: Path, variable: str, kind: str, reason: str, workers: int
+) -> None:
+    monkeypatch.setenv(variable, "d1.4")
+    found = measured(springs(marks, stiffness=2.5), workers=workers)
+    assert (found.status, found.total, found.done) == ("partial", 5, 4)
+    assert [(p.name, p.kind, p.reason) for p in found.problems] == [("d1.4", kind, reason)]
+    assert found.metrics[0].value == pytest.approx(0.25 * (0.64 + 1 + 1.44 + 2.56) / 4)
+    assert next(e for e in found.entries if e.name == "d1.4").predicted is None
+    monkeypatch.delenv(variable)
+    before = len(marks.read_text().split())
+    assert measured(springs(marks, stiffness=2.5)).problems == found.problems  # failures are kept, too
+    assert len(marks.read_text().split()) == before
+    assert measured(springs(marks, stiffness=2.5), retry=True).status == "complete"
+    assert len(marks.read_text().split()) == before + 1
+
+
+def test_a_process_that_dies_takes_only_its_own_calculation_along(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TOY_DIES", "d1.2")
+    found = measured(springs(), workers=2)
+    assert [(p.name, p.kind) for p in found.problems] == [("d1.2", "died")]
+    assert found.done == 4
+
+
+def test_a_run_killed_at_any_point_goes_on_and_ends_in_the_same_scores(marks: Path, tmp_path: Path) -> None:
+    script = (
+        "import sys; from tests.bench.domain.test_run import measured, springs; from pathlib import Path\n"
+        "measured(springs(Path(sys.argv[1]), stiffness=2.5, pause=0.3))"
+    )
+    process = subprocess.Popen([sys.executable, "-c", script, str(marks)], env=dict(os.environ))
+    deadline = time.monotonic() + 60
+    while not (marks.exists() and len(marks.read_text().split()) >= 3) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    begun = len(marks.read_text().split())
+    assert 3 <= begun < 5
+    subject = springs(marks, stiffness=2.5, pause=0.3)
+    found = measured(subject)
+    # one of those that were begun was not finished
+    assert len(marks.read_text().split()) == 6
+    fresh = measured(springs(stiffness=2.5))
+    assert (found.metrics, found.entries, found.score) == (fresh.metrics, fresh.entries, fresh.score)
+
+
+def test_a_half_written_line_is_calculated_again(marks: Path) -> None:
+    subject = springs(marks)
+    measured(subject)
+    file = folder_of(subject) / "calculations.jsonl"
+    lines = file.read_bytes().splitlines(keepends=True)
+    damaged = [b'{"digest": "x"}\n', b"\xff\xfe\n", lines[0], lines[1].replace(b'"done"', b'"fine"')]
+    file.write_bytes(b"".join([*damaged, *lines[2:4], lines[4][:40]]))
+    assert measured(subject).done == 5
+    assert len(marks.read_text().split()) == 7
+    assert measured(subject).done == 5
+    assert len(marks.read_text().split()) == 7
+
+
+def test_what_is_not_asked_for_is_not_run_and_keeps_its_former_results(marks: Path) -> None:
+    both = [toy("one"), toy("two", domain="surfaces")]
+    subject = springs(marks)
+    results = run(subject, both[:1], both, Sources(online=False))
+    assert [b.status for b in results.benchmarks] == ["complete", "not run"]
+    assert results.benchmarks[1].score is None
+    results = run(subject, both[1:], both, Sources(online=False))
+    assert [b.status for b in results.benchmarks] == ["complete", "complete"]
+    assert read_results(results_file(folder_of(subject), quick=False)) == results
+    assert results.global_score is None
+    assert results.covered_weight == pytest.approx(0.45)
+
+
+def _unreadable(sources: Sources) -> Inputs:
+    raise InputError("is damaged", file="set.zip")
+
+
+def _partly(sources: Sources) -> Inputs:
+    found = toys.inputs(sources)
+    with found.reading("d9"):
+        raise KeyError("d9/POSCAR")
+    return found
+
+
+def test_sets_that_are_missing_or_broken_show_as_that() -> None:
+    found = measured(springs(), toy(inputs=_unreadable))
+    assert (found.status, found.score, found.reason) == ("missing", None, "set.zip: is damaged")
+    found = measured(springs(), toy(packages=("no_such_package",)))
+    assert found.status == "missing"
+    assert "no_such_package is not installed" in found.reason
+    found = measured(springs(), toy(inputs=_partly))
+    assert found.status == "partial"
+    assert [(p.name, p.kind) for p in found.problems] == [("d9", "input")]
+    assert found.done == 5
+
+
+def _ions(sources: Sources) -> Inputs:
+    structures = {
+        "water": molecule("H2O"),
+        "ion": molecule("OH"),
+        "radical": molecule("OH"),
+        "gold": molecule("H2"),
+    }
+    structures["ion"].info.update(charge=-1)
+    structures["radical"].info.update(spin=2)
+    structures["gold"].symbols[:] = "Au"
+    return Inputs([Item(name, {"only": atoms}) for name, atoms in structures.items()])
+
+
+def _nothing(inputs: Inputs, values: Mapping[str, Values]) -> Findings:
+    return Findings({"MAE": 0.0})
+
+
+def saved(folder: Path, **changes: object) -> str:
+    """The file of a small model that knows H, C, O, ..., and no gold."""
+    path = folder / "model.safetensors"
+    checkpoint.save(path, small_model(**changes), {})
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "blind", "problems"),
+    [
+        (True, False, {"gold"}),
+        (False, False, {"gold", "ion", "radical"}),
+        (False, True, {"gold"}),
+    ],
+)
+def test_a_head_is_not_asked_about_what_it_does_not_cover(
+    tmp_path: Path, inputs: bool, blind: bool, problems: set[str]
+) -> None:
+    changes = {} if inputs else {"inputs": {}, "embedding_readout": False}
+    subject = head_subject(saved(tmp_path, **changes), "head0")
+    found = measured(subject, toy(inputs=_ions, calculate=energies, analyse=_nothing, charge_blind=blind))
+    reasons = {p.name: p.reason for p in found.problems}
+    assert set(reasons) == problems
+    assert {p.kind for p in found.problems} == {"not covered"}
+    assert "does not cover Au" in reasons["gold"]
+    if "ion" in reasons:
+        assert "charge -1, and the model reads no charge" in reasons["ion"]
+        assert "multiplicity 2, and the model reads no spin" in reasons["radical"]
+    assert any(note.startswith("2 of 4 calculations are of charged") for note in found.notes) == blind
+
+
+def test_a_charge_beyond_those_of_the_model_is_not_covered(tmp_path: Path) -> None:
+    def charged(sources: Sources) -> Inputs:
+        found = _ions(sources)
+        found.items[1].structures["only"].info["charge"] = -9
+        return found
+
+    subject = head_subject(saved(tmp_path), "head0")
+    found = measured(subject, toy(inputs=charged, calculate=energies, analyse=_nothing, charge_blind=True))
+    assert {p.name for p in found.problems} == {"gold", "ion"}
+
+
+def test_heads_and_precisions_have_fingerprints_of_their_own(tmp_path: Path) -> None:
+    path = saved(tmp_path)
+    a, b = (head_subject(path, head) for head in ("head0", "head1"))
+    other = head_subject(path, "head0", dtype="float32")
+    assert len({a.fingerprint, b.fingerprint, other.fingerprint}) == 3
+    assert head_subject(path, "head0").fingerprint == a.fingerprint
+
+
+@pytest.mark.parametrize(
+    ("spec", "arguments", "message"),
+    [
+        ("no_such_module:X", {}, "No module named"),
+        ("tests.bench.domain.toys:Nothing", {}, "no such function or class"),
+        (SPRING, {"colour": 1}, "cannot be made with"),
+        ("tests.bench.domain.toys:toy", {}, "no ASE calculator"),
+    ],
+)
+def test_what_is_no_calculator_is_said(spec: str, arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        calculator_subject(spec, arguments)
+
+
+DAMAGE: dict[str, Callable[[dict[str, Any]], object]] = {
+    "another format": lambda v: v.update(format=99),
+    "a word for a number": lambda v: v["benchmarks"][0]["metrics"][0].update(value="big"),
+    "more than 1": lambda v: v["benchmarks"][0].update(score=1.5),
+    "an unknown key": lambda v: v.update(surprise=1),
+    "atoms without positions": lambda v: v["benchmarks"][0]["structures"]["d1"]["dimer"].update(Z=[1]),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE)
+def test_a_damaged_file_of_results_is_refused_by_name(
+    tmp_path: Path, damage: Callable[[dict[str, Any]], object]
+) -> None:
+    results = run(springs(), [toy()], [toy()], Sources(online=False))
+    values = json.loads(results.model_dump_json())
+    assert DomainResults.model_validate(values) == results
+    damage(values)
+    path = tmp_path / "results.json"
+    path.write_text(json.dumps(values))
+    with pytest.raises(InputError, match=r"results\.json"):
+        read_results(path)
