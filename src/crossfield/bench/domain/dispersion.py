@@ -32,8 +32,9 @@ _PARAMETERS = {
 
 def functional(method: str) -> str:
     """The plain name of a functional, without dispersion, +U and remarks: "pbe" of "PBE-D3(BJ), no U"."""
-    first = re.split(r"[,;/\s]", method.strip(), maxsplit=1)[0].lower().replace("w", "ω")
-    return re.sub(r"[-+](d[234].*|u|v|vv10|nl|mbd|ts)$", "", first).replace("rω", "rw")
+    first = re.split(r"[,;/\s]", method.strip(), maxsplit=1)[0].lower()
+    first = re.sub(r"^w(?=b97)", "ω", first)  # as it is written without Greek letters
+    return re.sub(r"[-+](d[234].*|u|r?v|r?vv10|nl|mbd|ts)$", "", first)
 
 
 def functional_mismatch(theory: Theory, reference: Reference) -> str:

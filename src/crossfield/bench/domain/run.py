@@ -78,16 +78,12 @@ def run(
     folder = folder_of(subject)
     store = Store(folder)
     file = results_file(folder, quick=quick)
-    found: dict[str, BenchmarkResult] = {}
     with store.opened():
         before = _former(file)
-        for benchmark in asked:
-            plan = _plan(benchmark, subject, sources, quick)
-            if isinstance(plan, BenchmarkResult):
-                found[benchmark.name] = plan
-                continue
-            _calculate(plan, subject, store, workers=workers, retry=retry, progress=progress)
-            found[benchmark.name] = _result(plan, subject)
+        planned = {b.name: _plan(b, subject, sources, quick) for b in asked}
+        plans = [plan for plan in planned.values() if isinstance(plan, _Plan)]
+        _calculate(plans, subject, store, workers=workers, retry=retry, tell=progress or _silent)
+        found = {n: _result(p, subject) if isinstance(p, _Plan) else p for n, p in planned.items()}
         ordered = [
             found.get(b.name) or before.get(b.name) or _without(b, "not run", "it was not asked for")
             for b in catalogue
@@ -95,6 +91,10 @@ def run(
         results = _all(subject, ordered, quick=quick, workers=workers)
         write_results(results, file)
     return results
+
+
+def _silent(name: str, done: int, total: int) -> None:
+    """Nobody listens."""
 
 
 def _former(file: Path) -> Mapping[str, BenchmarkResult]:
@@ -119,6 +119,7 @@ def _plan(benchmark: Benchmark, subject: Subject, sources: Sources, quick: bool)
         return _without(benchmark, "missing", "the set has nothing that can be read", inputs.problems)
     parameters, remark = dispersion_to_add(subject.theory) if benchmark.dispersion else (None, "")
     items = [item for item in inputs.items if item.quick or not quick]
+    inputs.items = items  # so that the analysis does not miss what was not asked for
     plan = _Plan(benchmark, inputs, items, parameters, remark)
     for item in items:
         if (obstacle := _not_covered(item, subject, benchmark)) is not None:
@@ -160,30 +161,33 @@ def _blind(plan: _Plan, subject: Subject) -> list[str]:
 
 
 def _calculate(
-    plan: _Plan, subject: Subject, store: Store, *, workers: int, retry: bool, progress: Progress | None
+    plans: Sequence[_Plan], subject: Subject, store: Store, *, workers: int, retry: bool, tell: Progress
 ) -> None:
-    """Outcomes of all covered items, old ones first."""
+    """Outcomes of all covered items, of all benchmarks at once; what is known is not done again."""
     jobs: dict[str, Job] = {}
-    for item in plan.items:
-        digest = plan.digests.get(item.name)
-        if digest is None:
-            continue
-        known = store.get(digest)
-        if known is None or (retry and known.status != "done"):
-            jobs[digest] = Job(digest, plan.benchmark.calculate, item, plan.parameters)
-    names = {digest: [n for n, d in plan.digests.items() if d == digest] for digest in jobs}
-    total = len(plan.digests)
-    done = total - sum(map(len, names.values()))
-    tell = progress or (lambda name, done, total: None)
-    tell(plan.benchmark.name, done, total)
+    asking: dict[str, list[str]] = {}  # names of the benchmarks, once per item, by digest
+    left: dict[str, int] = {}
+    for plan in plans:
+        name = plan.benchmark.name
+        for item in plan.items:
+            digest = plan.digests.get(item.name)
+            if digest is None:
+                continue
+            known = store.get(digest)
+            if known is None or (retry and known.status != "done"):
+                jobs.setdefault(digest, Job(digest, plan.benchmark.calculate, item, plan.parameters))
+                asking.setdefault(digest, []).append(name)
+        left[name] = sum(names.count(name) for names in asking.values())
+        tell(name, len(plan.digests) - left[name], len(plan.digests))
+    totals = {plan.benchmark.name: len(plan.digests) for plan in plans}
     log = store.folder / "output.log"
-    for job, outcome in (
-        calculate_all([*jobs.values()], subject.make, workers=workers, log=log) if jobs else ()
-    ):
+    for job, outcome in calculate_all([*jobs.values()], subject.make, workers=workers, log=log):
         store.add(job.digest, job.item.name, outcome)
-        done += len(names[job.digest])
-        tell(plan.benchmark.name, done, total)
-    plan.outcomes = {name: found for name, d in plan.digests.items() if (found := store.get(d)) is not None}
+        for name in asking[job.digest]:
+            left[name] -= 1
+            tell(name, totals[name] - left[name], totals[name])
+    for plan in plans:
+        plan.outcomes = {n: found for n, d in plan.digests.items() if (found := store.get(d)) is not None}
 
 
 def _result(plan: _Plan, subject: Subject) -> BenchmarkResult:

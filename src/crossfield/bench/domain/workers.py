@@ -6,6 +6,7 @@ import json
 import math
 import multiprocessing
 import os
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -13,6 +14,7 @@ from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import NamedTuple
 
+import torch
 from ase.calculators.calculator import Calculator
 
 from crossfield.bench.domain.benchmark import Item, NotConverged, Values
@@ -50,23 +52,33 @@ def calculate_all(
         workers: number of processes; 1: this one.
         log: file for what calculators print in other processes.
     """
+    if not jobs:
+        return
     if workers == 1:
         desk = _Desk(make)
         for job in jobs:
             yield Finished(job, desk.outcome(job))
         return
-    rest = list(jobs)
+    yield from _surviving(jobs, make, workers, AHEAD * workers, log)
+
+
+def _surviving(
+    jobs: Sequence[Job], make: Callable[[], Calculator], workers: int, ahead: int, log: Path
+) -> Iterator[Finished]:
+    """All outcomes, whatever processes die; with one job ahead, it is that which took its process along."""
+    rest = [*jobs]
     while rest:
-        suspects: list[Job] = []
-        done: set[str] = set()
-        for finished in _pool(rest, make, workers, log, suspects):
+        broken: list[Job] = []
+        done = set()
+        for finished in _pool(rest, make, workers, ahead, log, broken):
             done.add(finished.job.digest)
             yield finished
+        if ahead == 1:
+            yield from (Finished(job, _died()) for job in broken)
+        else:
+            yield from _surviving(broken, make, 1, 1, log)
+        done |= {job.digest for job in broken}
         rest = [job for job in rest if job.digest not in done]
-        for job in suspects:  # a process died while these were in work: alone, each shows whether it was it
-            (finished,) = [*_pool([job], make, 1, log, [])] or [Finished(job, _died())]
-            rest = [other for other in rest if other.digest != job.digest]
-            yield finished
 
 
 def _died() -> Outcome:
@@ -74,11 +86,17 @@ def _died() -> Outcome:
 
 
 def _pool(
-    jobs: Sequence[Job], make: Callable[[], Calculator], workers: int, log: Path, suspects: list[Job]
+    jobs: Sequence[Job],
+    make: Callable[[], Calculator],
+    workers: int,
+    ahead: int,
+    log: Path,
+    broken: list[Job],
 ) -> Iterator[Finished]:
-    """Outcomes until all is done or a process dies; those in work then go to `suspects`."""
+    """Outcomes until all is done or a process dies; those handed out then go to `broken`."""
     # processes are started anew: threads and devices of torch do not survive a fork
     context = multiprocessing.get_context("spawn")
+    others = multiprocessing.active_children()
     before = os.environ.get("OMP_NUM_THREADS")
     os.environ["OMP_NUM_THREADS"] = "1"  # for the processes to come
     pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_begin, initargs=(make, log))
@@ -87,17 +105,17 @@ def _pool(
     try:
         for job in left:
             waiting[pool.submit(_work, job)] = job
-            if len(waiting) < AHEAD * workers:
-                continue
-            yield from _finished(waiting)
+            if len(waiting) >= ahead:
+                yield from _finished(waiting)
         while waiting:
             yield from _finished(waiting)
     except BrokenProcessPool:
-        suspects += waiting.values()
+        broken += waiting.values()
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
         for process in multiprocessing.active_children():
-            process.terminate()
+            if process not in others:  # they would finish what they are at before they see that they may go
+                process.terminate()
         if before is None:
             del os.environ["OMP_NUM_THREADS"]
         else:
@@ -162,10 +180,16 @@ def _begin(make: Callable[[], Calculator], log: Path) -> None:
     handle = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
     os.dup2(handle, 1)
     os.dup2(handle, 2)
-    import torch
-
+    threading.Thread(target=_follow_parent, daemon=True).start()
     torch.set_num_threads(1)
     _desk = _Desk(make)
+
+
+def _follow_parent() -> None:
+    """End this process when the one that started it has been killed; it would wait for work for ever."""
+    if (parent := multiprocessing.parent_process()) is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _work(job: Job) -> Outcome:

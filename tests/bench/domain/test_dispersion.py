@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from ase.build import bulk, molecule
+from ase.calculators.emt import EMT
+from ase.units import Bohr, Hartree
+
+from crossfield.bench.domain.benchmark import Reference
+from crossfield.bench.domain.dispersion import (
+    dispersion_to_add,
+    functional,
+    functional_mismatch,
+    with_dispersion,
+)
+from crossfield.theory import Theory, get_theory, known_theories
+
+
+@pytest.mark.parametrize(
+    ("method", "plain"),
+    [
+        ("PBE, PBE+U for some transition metals", "pbe"),
+        ("PBE+U", "pbe"),
+        ("PBE-D3(BJ)", "pbe"),
+        ("RPBE in OC20 as published", "rpbe"),
+        ("ωB97M-D3(BJ)", "ωb97m"),
+        ("wB97M-V", "ωb97m"),
+        ("r2SCAN, no U", "r2scan"),
+        ("B3LYP-D3", "b3lyp"),
+        ("PW91", "pw91"),
+        ("", ""),
+    ],
+)
+def test_the_functional_in_the_name_of_a_method(method: str, plain: str) -> None:
+    assert functional(method) == plain
+
+
+def test_every_known_theory_names_a_functional() -> None:
+    assert all(functional(theory.method) for theory in known_theories().values() if theory.method)
+
+
+def test_a_model_of_another_functional_is_told() -> None:
+    pbe = Reference("PBE", functional=True)
+    assert functional_mismatch(get_theory("matpes_pbe"), pbe) == ""
+    assert "RPBE" in functional_mismatch(get_theory("rpbe_gpaw"), pbe)
+    assert "not known" in functional_mismatch(Theory(name="x"), pbe)
+    # a wave function or an experiment is what all functionals try to meet
+    assert functional_mismatch(get_theory("rpbe_gpaw"), Reference("CCSD(T)")) == ""
+
+
+@pytest.mark.parametrize(
+    ("theory", "parameters", "remark"),
+    [
+        ("matpes_pbe", "pbe", "D3(BJ) of PBE"),
+        ("matpes_r2scan", "r2scan", "D3(BJ) of r2SCAN"),
+        ("rpbe_gpaw", "rpbe", "D3(BJ) of RPBE"),
+        ("wb97m_d3bj_def2svp", None, "the model contains D3(BJ)"),
+        ("omol", None, "the model contains VV10"),
+    ],
+)
+def test_d3_is_added_to_theories_without_dispersion_only(
+    theory: str, parameters: str | None, remark: str
+) -> None:
+    found, said = dispersion_to_add(get_theory(theory))
+    assert found == parameters
+    assert remark in said
+
+
+def test_nothing_is_added_where_it_is_not_known_what_there_is() -> None:
+    assert dispersion_to_add(Theory(name="x"))[0] is None
+    parameters, said = dispersion_to_add(Theory(name="x", method="HSE06"))
+    assert parameters is None
+    assert "no D3(BJ) parameters for HSE06" in said
+
+
+def _two_body(r: float, c6: float, r4r2: float, s8: float, a1: float, a2: float) -> float:
+    """The formula of D3(BJ) for two equal atoms, hartree and bohr."""
+    c8 = 3.0 * c6 * r4r2**2
+    damping = a1 * np.sqrt(c8 / c6) + a2
+    return -c6 / (r**6 + damping**6) - s8 * c8 / (r**8 + damping**8)
+
+
+@pytest.mark.parametrize("distance", [2.7, 3.8, 5.3])
+@pytest.mark.parametrize(
+    ("name", "parameters"), [("pbe", (0.7875, 0.4289, 4.4407)), ("b3lyp", (1.9889, 0.3981, 4.4211))]
+)
+def test_the_correction_is_that_of_the_formula(
+    name: str, parameters: tuple[float, float, float], distance: float
+) -> None:
+    argon = molecule("H2")
+    argon.symbols[:] = "Ar"
+    argon.positions[:] = [[0, 0, 0], [0, 0, distance]]
+    argon.calc = with_dispersion(_Zero(), name)
+    # C6 of Ar2 and the ratio of its moments as in Grimme et al. 2010
+    expected = _two_body(distance / Bohr, 64.646, 3.4468, *parameters) * Hartree
+    assert argon.get_potential_energy() == pytest.approx(expected, rel=1e-4)
+
+
+class _Zero(EMT):  # type: ignore[misc]  # ASE has no types
+    """No energy at all."""
+
+    def calculate(self, atoms=None, properties=None, system_changes=()) -> None:
+        self.atoms = atoms.copy()
+        self.results = {"energy": 0.0, "forces": np.zeros((len(atoms), 3)), "stress": np.zeros(6)}
+
+
+def test_energy_forces_and_stress_are_sums() -> None:
+    crystal = bulk("Cu", cubic=True)
+    crystal.rattle(0.05, seed=1)
+    parts = []
+    for calculator in (EMT(), with_dispersion(_Zero(), "pbe"), with_dispersion(EMT(), "pbe")):
+        crystal.calc = calculator
+        parts.append((crystal.get_potential_energy(), crystal.get_forces(), crystal.get_stress()))
+    for emt, d3, both in zip(*parts, strict=True):
+        assert np.allclose(np.add(emt, d3), both, atol=1e-10)
+        assert not np.allclose(emt, both, atol=1e-6)

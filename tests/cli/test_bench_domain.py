@@ -1,0 +1,102 @@
+"""`crossfield bench domain`, on a benchmark with a known answer."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from crossfield.bench.domain import catalogue
+from crossfield.bench.domain.results import read_results
+from tests.bench.domain.toys import toy
+from tests.cli.conftest import Command
+
+Refused = Callable[..., str]
+SPRING = "tests.bench.domain.toys:Spring"
+
+
+@pytest.fixture(autouse=True)
+def _toys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CROSSFIELD_CACHE", str(tmp_path / "cache"))
+    long = toy("marathon", domain="liquids", title="A long one", opt_in=True)
+    monkeypatch.setattr(catalogue, "BENCHMARKS", (toy(), toy("springs", domain="surfaces"), long))
+
+
+def test_a_table_of_scores_and_a_file_of_results(crossfield: Command, tmp_path: Path) -> None:
+    file = tmp_path / "out.json"
+    found = crossfield(
+        *("bench", "domain", SPRING, "--argument", "stiffness=2.5", "--theory", "RPBE", "-j", 1, "-o", file)
+    )
+    assert found.code == 0, found.err
+    assert "MAE 0.38 eV" in found.out
+    assert "0.620" in found.out
+    assert "5/5" in found.out
+    assert "other functional" in found.out
+    assert "no global score: molecular crystals, molecules, physicality missing" in " ".join(
+        found.out.split()
+    )
+    assert "not run: marathon" in found.out
+    results = read_results(file)
+    assert results.subject.theory["method"] == "RPBE"
+    assert [b.status for b in results.benchmarks] == ["complete", "complete", "not run"]
+
+
+def test_scores_as_json(crossfield: Command) -> None:
+    found = crossfield("bench", "domain", SPRING, "--only", "surfaces", "--quick", "--json", "-j", 1)
+    assert found.code == 0, found.err
+    scores = json.loads(found.out)
+    assert scores["quick"] is True
+    assert [b["status"] for b in scores["benchmarks"]] == ["not run", "complete", "not run"]
+    assert scores["benchmarks"][1]["total"] == 2
+    assert "entries" not in scores["benchmarks"][1]
+
+
+def test_long_ones_run_when_they_are_named(crossfield: Command) -> None:
+    found = crossfield("bench", "domain", SPRING, "--only", "toy,marathon", "--json", "-j", 1)
+    statuses = [b["status"] for b in json.loads(found.out)["benchmarks"]]
+    assert statuses == ["complete", "not run", "complete"]
+
+
+def test_the_list(crossfield: Command) -> None:
+    found = crossfield("bench", "domain", "--list")
+    assert found.code == 0
+    assert "springs" in found.out
+    assert "only if named" in found.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((), "MODEL is missing"),
+        ((SPRING, "--only", "sorfaces"), "did you mean 'surfaces'?"),
+        ((SPRING, "--head", "x"), "--head goes with a model"),
+        ((SPRING, "--argument", "stiffness"), "write NAME=VALUE"),
+        ((SPRING, "--argument", "a=1", "--argument", "a=2"), "given twice"),
+        ((SPRING, "--reads", "colour"), "--reads colour"),
+        ((SPRING, "--data", "no/such/folder"), "no/such/folder: is no folder"),
+        (("no_such_module:X",), "No module named"),
+        (("nothing.safetensors",), "no such file"),
+        (("nothing.safetensors", "--theory", "PBE"), "--theory goes with a calculator"),
+    ],
+)
+def test_refusals(refused: Refused, arguments: tuple[str, ...], message: str) -> None:
+    assert message in refused("bench", "domain", *arguments)
+
+
+def test_nothing_measured_is_an_error(crossfield: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(catalogue, "BENCHMARKS", (toy(packages=("no_such_package",)),))
+    found = crossfield("bench", "domain", SPRING, "-j", 1)
+    assert found.code == 2
+    assert "no_such_package is not installed" in " ".join(found.out.split())
+    assert "nothing of what was asked for could be measured" in found.err
+
+
+def test_a_head_of_a_model(crossfield: Command, model: Path) -> None:
+    # its answers for H2 differ from a spring's; it must give some
+    found = crossfield("bench", "domain", model, "--head", "molecules", "--only", "toy", "--json", "-j", 1)
+    assert found.code == 0, found.err
+    scores = json.loads(found.out)
+    assert scores["subject"]["head"] == "molecules"
+    assert scores["benchmarks"][0]["done"] == 5
