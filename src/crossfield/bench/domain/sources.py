@@ -28,13 +28,14 @@ class Source(BaseModel):
     Attributes:
         name: key.
         title: what its authors call it.
-        url: where the archive is.
-        file: name of the archive; unpacked, the folder is called as it without ".zip".
-        sha256: of the archive; None: not known, so that the first download is trusted.
-        size: of the archive, bytes; None: not known.
+        url: where it is.
+        file: its name; that of an archive ends in ".zip", and without this it is the name of its folder.
+        sha256: of this file; None: not known, so that the first download is trusted.
+        size: of this file, bytes; None: not known.
         licence: as its authors state it, else "not stated".
         citation: what to cite.
         contents: in one line.
+        by_hand: whether the URL is a page with many files, which are to be put into that folder.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -48,6 +49,7 @@ class Source(BaseModel):
     licence: str
     citation: str
     contents: str
+    by_hand: bool = False
 
 
 @cache
@@ -74,6 +76,8 @@ class Sources:
     def open(self, name: str) -> Place:
         """The top of a set, in which its files have the paths that they have in the archive.
 
+        A set that is no archive is the file itself.
+
         Raises:
             InputError: it is not there and cannot be had, or is not what was published.
         """
@@ -85,18 +89,23 @@ class Sources:
         if self._local is not None:
             archive, folder = self._local / source.file, self._local / Path(source.file).stem
             if archive.is_file():
-                return _archive(archive, source)
-            if folder.is_dir():
+                return _checked(archive, source)
+            if folder.is_dir() and source.file.endswith(".zip"):
                 # archives hold one folder of their own name, which those who unpack may or may not keep
                 return self._local
         target = cache_folder() / "benchmarks" / "sources" / source.file
         if not target.exists():
+            if source.by_hand:
+                raise InputError(
+                    f"set {source.name} is many files: put them from {source.url} into "
+                    f"{Path(source.file).stem}/ of the folder that --data names"
+                )
             if not self._online:
                 raise InputError(f"set {source.name} ({source.file}) is neither in --data nor in the cache")
             with kept.claimed(target) as place:
                 if not place.exists():
                     download(source.url, place, sha256=source.sha256, size=source.size)
-        return _archive(target, source)
+        return _checked(target, source)
 
 
 def get_source(name: str) -> Source:
@@ -111,13 +120,19 @@ def get_source(name: str) -> Source:
     return sources[name]
 
 
-def _archive(path: Path, source: Source) -> Place:
+def _checked(path: Path, source: Source) -> Place:
+    """A file that is what was published; its top, if it is an archive."""
     if source.sha256 is not None and (found := file_sha256(path)) != source.sha256:
         raise InputError(
             f"is not the file that was published (SHA-256 {found[:12]}…, expected {source.sha256[:12]}…); "
             "delete it to have it downloaded again",
             file=path,
         )
+    return _top(path) if source.file.endswith(".zip") else path
+
+
+def _top(path: Path) -> zipfile.Path:
+    """The top of an archive all of whose files unpack."""
     try:
         archive = zipfile.ZipFile(path)
         size = sum(entry.file_size for entry in archive.infolist())
