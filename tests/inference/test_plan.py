@@ -17,7 +17,8 @@ from crossfield.graph import collate
 from crossfield.inference import Potential, tables
 from crossfield.inference.freeze import Frozen
 from crossfield.inference.tables import Tables
-from crossfield.model import evaluate
+from crossfield.model import Model, ModelConfig, evaluate
+from crossfield.theory import Head, Theory
 from tests.structures import small_model, structures
 
 CONFIGURATIONS = {
@@ -139,7 +140,7 @@ def test_too_many_elements_for_tables(monkeypatch):
     potential = Potential(small_model(), "head0")
     potential._prepared._step = step
     expected = potential.predict(molecule("H2O"))[0]
-    made = potential._prepared._tables
+    made = potential._prepared._sets[0].tables
     size = sum(x.numel() * x.itemsize for x in made.weights)
     assert tables.size(potential.model, 2, made.start, made.step) == size
     monkeypatch.setattr(tables, "LARGEST", int(1.5 * size))
@@ -289,3 +290,31 @@ def test_tables_are_made_once_for_all_structures_of_a_call(monkeypatch: pytest.M
     for one, structure in zip(together, atoms, strict=True):
         (alone,) = Potential(small_model(), "head0").predict(structure)
         assert one.energy == pytest.approx(alone.energy, abs=1e-6)
+
+
+def test_going_through_many_elements_does_not_make_tables_of_all_pairs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As far as eight elements they share tables; a ninth begins anew, and what was used last is kept."""
+    made: list[int] = []
+    build = tables.build
+
+    def counted(frozen: Frozen, **options: Any) -> Tables:
+        made.append(len(frozen.elements))
+        return build(frozen, **options)
+
+    elements = tuple(range(1, 12))
+    energies = dict.fromkeys(elements, -1.0)
+    heads = [Head(name="only", theory=Theory(name="any"), E0=energies)]
+    torch.manual_seed(0)
+    config = ModelConfig(elements=elements, cutoff=3.0, channels=4, edge_channels=4, l_max=1, layers=1)
+    potential = Potential(Model(config, heads))
+    dimers = [Atoms([Z, Z], [[0, 0, 0], [0, 0, 1.1]]) for Z in elements]
+    potential.predict(dimers[0])
+    monkeypatch.setattr("crossfield.inference.prepared.tables.build", counted)
+    found = [potential.predict(dimer)[0].energy for dimer in dimers]
+    assert set(made) == {2, 3, 4, 5, 6, 7, 8, 1}
+    made.clear()
+    again = [potential.predict(dimer)[0].energy for dimer in reversed(dimers)]
+    assert not made
+    assert again[::-1] == pytest.approx(found, abs=1e-6)

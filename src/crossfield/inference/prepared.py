@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Collection, Iterable
 
 import torch
 from torch import Tensor
@@ -23,11 +24,30 @@ MANY = 100  # ordered pairs of elements, whose tables take seconds and are annou
 SAMPLE = 8  # elements, spread over those of the model, that the distance of knots is chosen for
 
 
+TOGETHER = 8  # elements that come one after the other and share tables; more are rarely used in turn
+KEPT = 8  # sets of elements that are prepared at a time
+
+
+class _Set:
+    """What is prepared for some elements."""
+
+    def __init__(self, elements: Iterable[int]) -> None:
+        self.elements = tuple(sorted(elements))  # indices among those of the model
+        self.tables: Tables | None = None
+        self.plans: dict[tuple[int, bool], Plan] = {}  # by head, and whether without tables
+
+    def covers(self, elements: Collection[int]) -> bool:
+        return set(elements) <= set(self.elements)
+
+
 class Prepared:
     """Evaluates structures, and makes what it needs for that when it is first needed.
 
     Tables have the same knots for all elements, so that what comes out does not depend on what was evaluated
     before, but for digits beyond the accuracy. A model that has been changed or moved is prepared anew.
+
+    Elements that come one after the other share tables while they are few. Who goes through many, crystal by
+    crystal, gets tables for each, and those of the last are kept.
 
     Args:
         model: the model, on the CPU.
@@ -43,12 +63,10 @@ class Prepared:
         """Forget everything but the model."""
         self._parameters = list(self.model.parameters())
         self._state = self._state_of_model()
-        self._elements: tuple[int, ...] = ()
-        self._expected: set[int] = set()  # that will be needed
+        self._expected: set[int] = set()  # elements that will be needed, and that nothing is prepared for
         self._step = 0.0  # Å; of the tables, once it is known
         self._start = tables.START
-        self._tables: Tables | None = None
-        self._plans: dict[tuple[int, bool], Plan] = {}  # by head, and whether without tables
+        self._sets: list[_Set] = []  # the one that was used last comes first
         self._memory = Memory(self.model.dtype)
 
     def _state_of_model(self) -> list[tuple[int, int]]:
@@ -57,9 +75,10 @@ class Prepared:
 
     def expect(self, Z: Tensor) -> None:
         """Announce atoms (N,) that will be asked about: tables are made once for all their elements."""
-        indices = self.model.element_of[Z].unique().tolist()
+        indices = {index for index in self.model.element_of[Z].unique().tolist() if index >= 0}
         with self._lock:
-            self._expected |= {index for index in indices if index >= 0}
+            if not any(s.covers(indices) for s in self._sets):
+                self._expected |= indices
 
     def evaluate(self, graph: Graph, r: Tensor, *, gradient: bool = True, exact: bool = False) -> Evaluated:
         """Energies of atoms, and their derivatives by edge vectors.
@@ -90,32 +109,41 @@ class Prepared:
             raise InputError("there are elements outside the model")
         if not exact and shortest < self._start:
             self._start = max(tables.CLOSEST, 0.8 * shortest)
-            self._use(self._elements)
-        if not wanted <= set(self._elements):
-            together = wanted | self._expected | set(self._elements)
-            kept = self._elements
-            self._use(tuple(sorted(together if exact or self._fits(head, together) else wanted)))
-            try:
-                return self._made(head, exact)
-            except InputError:
-                self._use(kept)
-                raise
-        return self._made(head, exact)
+            self._sets.clear()
+        known = (s for s in self._sets if s.covers(wanted) and (exact or self._fits(head, s.elements)))
+        chosen = next(known, None) or self._new_set(head, wanted, exact)
+        plan = self._made(chosen, head, exact)  # before it is kept: there may be too many elements for tables
+        self._expected -= set(chosen.elements)
+        self._sets = [chosen, *(s for s in self._sets if s is not chosen)][:KEPT]
+        while len(self._sets) > 1 and sum(self._size(head, s.elements) for s in self._sets) > tables.LARGEST:
+            self._sets.pop()
+        return plan
 
-    def _made(self, head: int, exact: bool) -> Plan:
-        if (head, exact) not in self._plans:
-            frozen = Frozen(self.model, head, self._elements)
-            radial = None if exact else self._radial(frozen)
-            self._plans[head, exact] = Plan(frozen, self.model.dtype, radial)
-        return self._plans[head, exact]
+    def _new_set(self, head: int, wanted: set[int], exact: bool) -> _Set:
+        """For the elements that are wanted, with others that are or will be used, if that is cheap."""
+        announced = wanted | self._expected
+        together = announced.union(*(s.elements for s in self._sets[:1]))
+        for elements in (together, announced):
+            if len(elements) <= max(TOGETHER, len(announced)) and (exact or self._fits(head, elements)):
+                return _Set(elements)
+        return _Set(wanted)
 
-    def _use(self, elements: tuple[int, ...]) -> None:
-        self._elements, self._tables = elements, None
-        self._plans.clear()
+    def _made(self, chosen: _Set, head: int, exact: bool) -> Plan:
+        if (head, exact) not in chosen.plans:
+            frozen = Frozen(self.model, head, chosen.elements)
+            radial = None if exact else self._radial(chosen, frozen)
+            chosen.plans[head, exact] = Plan(frozen, self.model.dtype, radial)
+        return chosen.plans[head, exact]
 
-    def _fits(self, head: int, elements: set[int]) -> bool:
+    def _fits(self, head: int, elements: Collection[int]) -> bool:
         """Whether tables of these elements are not too large."""
-        return tables.size(self.model, len(elements), self._start, self._step_for(head)) <= tables.LARGEST
+        return self._size(head, elements) <= tables.LARGEST
+
+    def _size(self, head: int, elements: Collection[int]) -> int:
+        """Bytes of tables of some elements; 0 without tables."""
+        if self.accuracy is None:
+            return 0
+        return tables.size(self.model, len(elements), self._start, self._step_for(head))
 
     def _step_for(self, head: int) -> float:
         assert self.accuracy is not None
@@ -125,19 +153,19 @@ class Prepared:
             self._step = tables.step_for(Frozen(self.model, head, some), self.accuracy * TOLERANCE)
         return self._step
 
-    def _radial(self, frozen: Frozen) -> Tables:
+    def _radial(self, chosen: _Set, frozen: Frozen) -> Tables:
         """Tables that are exact enough for the elements at hand, too."""
         assert self.accuracy is not None
-        while self._tables is None:
+        while chosen.tables is None:
             step = self._step_for(frozen.head)
             if (pairs := len(frozen.elements) ** 2) >= MANY:
                 say(f"making tables of radial functions for {pairs} pairs of elements")
             made = tables.build(frozen, start=self._start, step=step, dtype=self.model.dtype)
             if made.error <= self.accuracy * TOLERANCE:
-                self._tables = made
+                chosen.tables = made
             elif step <= (frozen.config.cutoff - tables.START) / tables.INTERVALS[-1]:
                 say(f"tables of radial functions are exact to {made.error / TOLERANCE:.0e} eV/atom only")
-                self._tables = made
+                chosen.tables = made
             else:
                 self._step = 0.5 * step
-        return self._tables
+        return chosen.tables
