@@ -13,7 +13,8 @@ from crossfield.cli import replay_label
 from crossfield.data.read import read_source, read_structures
 from crossfield.data.source import Source
 from crossfield.data.write import to_atoms
-from crossfield.replay import Interrupted, fingerprint, read_labels, read_record
+from crossfield.model import fingerprint
+from crossfield.replay import Interrupted, read_labels, read_record
 from crossfield.theory import get_theory
 from crossfield.zoo import checkpoint
 from tests.cli.conftest import Command

@@ -239,13 +239,19 @@ def _show_list(benchmarks: Sequence[Benchmark]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(box=None, padding=(0, 2, 0, 0))
-    for column in ("benchmark", "domain", "what", "reference", "sets"):
-        table.add_column(column)
+    console = Console(highlight=False)
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
+    table.add_column("benchmark", no_wrap=True)
+    for column in ("what", "reference", "set"):
+        table.add_column(column, overflow="fold")
+    domain = ""
     for b in benchmarks:
+        if b.domain != domain:
+            domain = b.domain
+            table.add_row(f"[bold]{domain}[/bold]")
         title = b.title + (" (long: only if named)" if b.opt_in else "")
-        table.add_row(b.name, b.domain, title, b.reference.method or "–", ", ".join(b.sources) or "–")
-    Console().print(table)
+        table.add_row(f"  {b.name}", title, b.reference.method or "–", " ".join(b.sources) or "–")
+    console.print(table)
 
 
 def _scores(results: DomainResults) -> dict[str, Any]:

@@ -224,7 +224,7 @@ def _described(potential: Potential | None, frames: Sequence[Frame]) -> NDArray[
 def _provenance(
     theory: str | None, others: Sequence[Path], model: str | None, potential: Potential | None
 ) -> dict[str, Any]:
-    from crossfield.replay import fingerprint
+    from crossfield.model import fingerprint
     from crossfield.zoo.download import file_sha256
 
     found: dict[str, Any] = {

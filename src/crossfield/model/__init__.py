@@ -2,6 +2,7 @@
 
 from crossfield.model.config import InputConfig, ModelConfig
 from crossfield.model.derivatives import Prediction, assemble, evaluate, hessian
+from crossfield.model.fingerprint import fingerprint
 from crossfield.model.model import Model
 
 __all__ = [
@@ -11,5 +12,6 @@ __all__ = [
     "Prediction",
     "assemble",
     "evaluate",
+    "fingerprint",
     "hessian",
 ]

@@ -7,7 +7,7 @@ and `lock`), in a file (`artefact`) that knows what it was made from (`fingerpri
 
 from crossfield.replay.artefact import Labelled
 from crossfield.replay.descriptors import describe
-from crossfield.replay.fingerprint import Fingerprint, fingerprint
+from crossfield.replay.fingerprint import Fingerprint
 from crossfield.replay.labelling import Interrupted
 from crossfield.replay.labels import pseudo_label, read_labels
 from crossfield.replay.selection import Selection, SelectionConfig, SelectionRecord, select
@@ -22,7 +22,6 @@ __all__ = [
     "SelectionRecord",
     "WrittenSelection",
     "describe",
-    "fingerprint",
     "pseudo_label",
     "read_labels",
     "read_record",

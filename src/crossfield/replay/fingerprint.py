@@ -8,32 +8,11 @@ from collections.abc import Sequence
 from dataclasses import astuple
 
 import numpy as np
-import torch
 from pydantic import BaseModel, ConfigDict, Field
 
 from crossfield.data.frame import Frame, Weights
-from crossfield.model.model import Model
 
 SHORT = 12  # digits of a digest in a message
-
-
-def fingerprint(model: Model) -> str:
-    """SHA-256 of all that the answers of a model follow from.
-
-    It is that of the JSON text of its configuration and heads, with sorted keys, and then of every tensor of
-    its state dict in the order of their names: the text `name dtype shape;` and the bytes. The device is no
-    part of it, the precision is.
-    """
-    described = {
-        "config": model.config.model_dump(mode="json"),
-        "heads": [head.model_dump(mode="json") for head in model.heads],
-    }
-    digest = hashlib.sha256(json.dumps(described, sort_keys=True).encode())
-    for name, tensor in sorted(model.state_dict().items()):
-        stored = tensor.detach().cpu().contiguous()
-        digest.update(f"{name} {stored.dtype} {tuple(stored.shape)};".encode())
-        digest.update(stored.reshape(-1).view(torch.uint8).numpy().data)
-    return digest.hexdigest()
 
 
 def structure_digest(frame: Frame) -> str:
@@ -63,7 +42,7 @@ class Fingerprint(BaseModel):
     """What a file of pseudo-labels was made from; two that are equal stand for the same labels.
 
     Attributes:
-        model: `fingerprint` of the model that gave the labels.
+        model: `crossfield.model.fingerprint` of the model that gave the labels.
         head: name of the head that gave them.
         theory: name of its level of theory.
         structures: number of structures.

@@ -11,9 +11,10 @@ from pathlib import Path
 from crossfield.data.frame import Frame, Weights
 from crossfield.errors import InputError
 from crossfield.inference import Potential
+from crossfield.model import fingerprint
 from crossfield.replay import artefact
 from crossfield.replay.artefact import Labelled
-from crossfield.replay.fingerprint import Fingerprint, fingerprint, structures_digest, weights_digest
+from crossfield.replay.fingerprint import Fingerprint, structures_digest, weights_digest
 from crossfield.replay.labelling import Labelling
 from crossfield.replay.lock import locked
 from crossfield.replay.parts import Parts

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,8 +20,8 @@ from crossfield.errors import InputError
 from crossfield.heads import add_elements, add_head, only_elements, replace_head
 from crossfield.kernels.backend import Backend, choose, use
 from crossfield.model.derivatives import evaluate
+from crossfield.model.fingerprint import fingerprint
 from crossfield.model.model import Model
-from crossfield.replay.fingerprint import fingerprint
 from crossfield.theory import Head, Theory, dispersion_beside, head_index, symbols
 from crossfield.train.config import Config, HeadConfig
 from crossfield.train.head_data import (
@@ -38,6 +39,7 @@ from crossfield.train.metrics import evaluate_dataset
 from crossfield.train.replayed import base_heads
 from crossfield.zoo import checkpoint
 from crossfield.zoo.fetch import local_model
+from crossfield.zoo.origin import origins_of
 
 LOOK = 32  # training frames from which the nearest head of the base is found
 AT_ONCE = 32  # structures evaluated together
@@ -65,7 +67,8 @@ def start_from(config: Config, dtype: torch.dtype, *, relabel: bool = False) -> 
     Raises:
         InputError: a base that cannot be loaded, or anything wrong with heads or data.
     """
-    base = load_base(config, dtype)
+    path = base_file(config)
+    base = load_base(path, config, dtype)
     there = {head.name: head for head in base.heads}
     data = {
         name: read_data(name, settings, config, _theory(name, settings, config, base))
@@ -97,19 +100,32 @@ def start_from(config: Config, dtype: torch.dtype, *, relabel: bool = False) -> 
     for h in new:
         _check_given(h.head.name, config.heads[h.head.name], model)
         model = add_head(model, h.head, start=h.start)
-    facts = {"name": config.base, "fingerprint": fingerprint(base), "heads": list(there)}
+    facts = {
+        "name": config.base,
+        "fingerprint": fingerprint(base),
+        "heads": list(there),
+        "origins": [origin.model_dump() for origin in origins_of(path)],
+    }
     return Started(model, (*(old[name] for name in there), *new), facts, new_elements, tuple(notes))
 
 
-def load_base(config: Config, dtype: torch.dtype) -> Model:
-    """The base of a run, in its precision.
+def base_file(config: Config) -> Path:
+    """The checkpoint of the base of a run.
 
     Raises:
         InputError: no such file or published model, or a licence that is not accepted.
     """
     assert config.base is not None
     file = config.root / config.base
-    path = local_model(file if file.exists() else config.base, accept_licence=config.accept_licence)
+    return local_model(file if file.exists() else config.base, accept_licence=config.accept_licence)
+
+
+def load_base(path: Path, config: Config, dtype: torch.dtype) -> Model:
+    """The base of a run, in its precision.
+
+    Raises:
+        InputError: not a checkpoint, or damaged.
+    """
     gpu = config.training.device != "cpu" and torch.cuda.is_available()
     base = checkpoint.load(path, dtype=dtype, device="cuda" if gpu else "cpu")
     use(base, choose(config.training.backend, base.device))

@@ -16,9 +16,10 @@ from crossfield.data.read import read_structures
 from crossfield.errors import InputError
 from crossfield.inference.potential import Potential
 from crossfield.messages import progress
+from crossfield.model.fingerprint import fingerprint
 from crossfield.model.model import Model
 from crossfield.replay.descriptors import describe
-from crossfield.replay.fingerprint import fingerprint, structure_digest
+from crossfield.replay.fingerprint import structure_digest
 from crossfield.replay.labels import pseudo_label
 from crossfield.replay.selection import Selection, SelectionConfig, select
 from crossfield.replay.structures import check_frame, inputs_of

@@ -129,13 +129,18 @@ def check_same_run(
     order, wanted = ", ".join(restart.config["heads"]), ", ".join(config["heads"])
     if order != wanted:  # weights belong to heads by their position
         raise InputError(f"cannot resume: the order of heads was {order} and is {wanted}")
-    if restart.base != base:  # weights that are not trained are not in the restart file
+    if _weights(restart.base) != _weights(base):  # weights that are not trained are not in the restart file
         raise InputError(f"cannot resume: the base {config['base']} is not the model any more that it was")
     for head in dict.fromkeys([*restart.data, *data]):
         before, now = _flat(restart.data.get(head, {})), _flat(data.get(head, {}))
         for key in dict.fromkeys([*before, *now]):
             if not _same(before.get(key), now.get(key), fitted=key.partition(".")[0] in FITTED):
                 raise InputError(f"cannot resume: the data of head {head!r} have changed since then ({key})")
+
+
+def _weights(base: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """What says which weights a base has; the models that it came from itself say nothing of them."""
+    return None if base is None else {key: value for key, value in base.items() if key != "origins"}
 
 
 @torch.no_grad()

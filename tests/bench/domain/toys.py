@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -46,6 +47,7 @@ class Spring(Calculator):  # type: ignore[misc]  # ASE has no types
         if self.marks is not None:
             with Path(self.marks).open("a") as file:
                 file.write(f"{self.atoms.info['name']}\n")
+        sys.stdout.write("a calculator may say anything")
         time.sleep(self.pause)
         if self.atoms.info["name"] == os.environ.get("TOY_DIES"):
             os._exit(9)

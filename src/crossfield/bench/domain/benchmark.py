@@ -26,6 +26,7 @@ DOMAINS: tuple[Domain, ...] = (
     "physicality",
     "liquids",
 )
+VACUUM = 10.0  # Å on each side of molecules; calculators that take them for periodic see no neighbours there
 Values = Mapping[str, Any]  # what a calculation found: plain values that JSON can hold
 
 
@@ -73,7 +74,8 @@ class Item:
 
     Attributes:
         name: unique in its benchmark, as users know it.
-        structures: by role ("complex", "host"); each has `info["charge"]` (e) and `info["spin"]` (2S+1).
+        structures: by role ("complex", "host"); each has `info["charge"]` (e) and `info["spin"]` (2S+1), and
+            molecules have a box, since some calculators want one.
         settings: whatever else the calculation depends on, plain values that JSON can hold.
         quick: whether it belongs to the small part that `--quick` does.
     """
@@ -87,6 +89,8 @@ class Item:
         for atoms in self.structures.values():
             atoms.info.setdefault("charge", 0)
             atoms.info.setdefault("spin", 1)
+            if not (atoms.pbc.any() or atoms.cell.any()):
+                atoms.center(vacuum=VACUUM)
 
 
 @dataclass

@@ -5,9 +5,44 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from crossfield.bench.domain.benchmark import DOMAINS, Benchmark
+from crossfield.bench.domain.sets import (
+    barriers,
+    cohesive,
+    diatomics,
+    dmc_ice13,
+    elasticity,
+    eos,
+    extensivity,
+    gmtkn55,
+    lattice_constants,
+    lnci16,
+    locality,
+    nve,
+    oc157,
+    phonons,
+    pla15,
+    plf547,
+    s24,
+    s30l,
+    slab_oxygen,
+    slab_rotation,
+    smoothness,
+    vacancy,
+    water,
+    wiggle150,
+    x23,
+)
 from crossfield.errors import InputError, nearest
 
-BENCHMARKS: tuple[Benchmark, ...] = ()
+BENCHMARKS: tuple[Benchmark, ...] = (
+    *(m.BENCHMARK for m in (lattice_constants, eos, cohesive, elasticity, phonons, vacancy)),
+    *(m.BENCHMARK for m in (x23, dmc_ice13)),
+    *(m.BENCHMARK for m in (gmtkn55, wiggle150, s30l, lnci16, plf547, pla15)),
+    *(m.BENCHMARK for m in (s24, slab_oxygen, oc157)),
+    *barriers.BENCHMARKS,
+    *(m.BENCHMARK for m in (diatomics, locality, extensivity, smoothness, slab_rotation, nve)),
+    water.BENCHMARK,
+)
 
 
 def choose(names: Sequence[str]) -> list[Benchmark]:

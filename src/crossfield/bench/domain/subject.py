@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import importlib
 import json
+import sys
 from collections.abc import Callable, Mapping
+from contextlib import redirect_stdout
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, packages_distributions, version
 from pathlib import Path
@@ -33,10 +35,8 @@ class HeadMaker:
     backend: str
 
     def __call__(self) -> AseCalculator:
-        """A calculator; radial functions are evaluated, not taken from tables."""
-        potential = load(
-            self.path, dtype=self.dtype, device=self.device, backend=self.backend, table_accuracy=None
-        )
+        """A calculator, with tables of radial functions of the default accuracy, as users have it."""
+        potential = load(self.path, dtype=self.dtype, device=self.device, backend=self.backend)
         return Calculator(potential, self.head)
 
 
@@ -64,7 +64,8 @@ class FactoryMaker:
         if not callable(factory):
             raise InputError(f"{where}: module {self.module} has no such function or class")
         try:
-            made = factory(**self.arguments)
+            with redirect_stdout(sys.stderr):  # results go to standard output, and nothing else
+                made = factory(**self.arguments)
         except (TypeError, ValueError, OSError) as error:
             raise InputError(f"{where} cannot be made with {dict(self.arguments)}: {error}") from error
         if not hasattr(made, "get_property"):
@@ -142,9 +143,15 @@ def head_subject(
         InputError: no such model or head.
     """
     path = local_model(model, accept_licence=accept_licence).absolute()
-    potential = load(path, dtype=dtype, device=device, backend=backend, table_accuracy=None)
+    potential = load(path, dtype=dtype, device=device, backend=backend)
     chosen = potential.theory_head(head)
-    described = [fingerprint(potential.model), chosen.name, str(potential.model.device.type)]
+    described = [
+        fingerprint(potential.model),
+        chosen.name,
+        potential.backend,
+        potential.model.device.type,
+        str(potential.table_accuracy),
+    ]
     config = potential.model.config
 
     def refuses(charge: int, spin: int) -> str | None:

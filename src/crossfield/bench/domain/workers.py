@@ -6,11 +6,13 @@ import json
 import math
 import multiprocessing
 import os
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import NamedTuple
 
@@ -141,7 +143,8 @@ class _Desk:
             self._with[job.dispersion] = with_dispersion(self._base, job.dispersion)
         begin = time.perf_counter()
         try:
-            values = job.calculate(job.item, self._with[job.dispersion])
+            with redirect_stdout(sys.stderr):
+                values = job.calculate(job.item, self._with[job.dispersion])
         except NotConverged as error:
             return Outcome("not converged", {}, _one_line(error), time.perf_counter() - begin)
         except Exception as error:  # noqa: BLE001  a calculator of anyone's may raise anything, and the rest goes on

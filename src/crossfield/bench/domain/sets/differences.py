@@ -1,16 +1,16 @@
-"""Energy differences between the structures of one item (adsorption, lattice, interaction energies), compared."""
+"""Energies that combine the structures of one item (adsorption, lattice, interaction), and their errors."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import NamedTuple
 
-import numpy as np
 from ase import units
 
-from crossfield.bench.domain.benchmark import Inputs, Values
+from crossfield.bench.domain.benchmark import Inputs, Item, Values
 from crossfield.bench.domain.results import Entry
+from crossfield.errors import InputError
 
 UNITS: Mapping[str, float] = {  # in eV
     "eV": units.eV,
@@ -56,23 +56,28 @@ class Compared(NamedTuple):
         return None if self.predicted is None else self.predicted - self.reference
 
 
-@dataclass(frozen=True)
-class Statistics:
-    """Errors of what was calculated, in the unit of the benchmark; None where nothing was."""
+def mean_absolute_error(compared: Iterable[Compared]) -> float | None:
+    """Over what was calculated, in its unit; None where nothing was."""
+    errors = [abs(c.error) for c in compared if c.error is not None]
+    return sum(errors) / len(errors) if errors else None
 
-    errors: tuple[float, ...] = field(repr=False)
 
-    @classmethod
-    def of(cls, compared: Iterable[Compared]) -> Statistics:
-        return cls(tuple(c.error for c in compared if c.error is not None))
+def mean_error(compared: Iterable[Compared]) -> float | None:
+    """Predicted less reference, as `mean_absolute_error`."""
+    errors = [c.error for c in compared if c.error is not None]
+    return sum(errors) / len(errors) if errors else None
 
-    @property
-    def mae(self) -> float | None:
-        return float(np.abs(self.errors).mean()) if self.errors else None
 
-    @property
-    def mean(self) -> float | None:
-        return float(np.mean(self.errors)) if self.errors else None
+def add(inputs: Inputs, item: Item, difference: Difference) -> None:
+    """Add an item and what its energies combine to.
+
+    Raises:
+        InputError: there is one of this name.
+    """
+    if item.name in inputs.context:
+        raise InputError(f"{item.name} occurs twice in the set")
+    inputs.context[item.name] = difference
+    inputs.items.append(item)
 
 
 def compare(inputs: Inputs, values: Mapping[str, Values], unit: str) -> list[Compared]:

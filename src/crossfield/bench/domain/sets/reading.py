@@ -11,6 +11,8 @@ import numpy as np
 from ase import Atoms
 from ase.io import read
 
+from crossfield.bench.domain.benchmark import Inputs
+from crossfield.bench.domain.results import Problem
 from crossfield.bench.domain.sources import Place
 from crossfield.errors import InputError
 
@@ -29,6 +31,18 @@ def text(place: Place, encoding: str = "utf-8") -> str:
         raise InputError(f"is no text ({error.reason} at byte {error.start})", file=str(place)) from error
 
 
+def children(place: Place) -> list[Place]:
+    """What is in a folder, by name, without hidden files.
+
+    Raises:
+        InputError: there is no such folder.
+    """
+    if not place.is_dir():
+        raise InputError("is missing in the set", file=str(place))
+    found: list[Place] = [*place.iterdir()]
+    return sorted((p for p in found if not p.name.startswith(".")), key=lambda p: p.name)
+
+
 def frames(place: Place, format: str) -> list[Atoms]:
     """All structures of a file, with their labels.
 
@@ -42,7 +56,15 @@ def frames(place: Place, format: str) -> list[Atoms]:
     content = text(place)
     try:
         found: list[Atoms] = read(io.StringIO(content), index=":", format=format)
-    except (ValueError, LookupError, TypeError, AttributeError, AssertionError, OSError, StopIteration) as error:
+    except (
+        ValueError,
+        LookupError,
+        TypeError,
+        AttributeError,
+        AssertionError,
+        OSError,
+        StopIteration,
+    ) as error:
         reason = f"cannot be read as {format} ({type(error).__name__}: {error}); is it whole?"
         raise InputError(reason, file=str(place)) from error
     if not found:
@@ -82,7 +104,9 @@ def numbers(place: Place, count: int) -> list[float]:
         InputError: there are fewer, or they are not finite.
     """
     words = text(place).split()
-    return [number(word, place) for word in words[:count]] if len(words) >= count else _few(place, count)
+    if len(words) < count:
+        raise InputError(f"has fewer than {count} numbers", file=str(place))
+    return [number(word, place) for word in words[:count]]
 
 
 def number(word: str, place: Place) -> float:
@@ -100,11 +124,33 @@ def number(word: str, place: Place) -> float:
     return value
 
 
+def expect(inputs: Inputs, systems: int) -> None:
+    """Note down how many systems of a set are missing without a trace."""
+    missing = systems - len(inputs.items) - len(inputs.problems)
+    if missing > 0:
+        reason = f"{missing} of the {systems} systems are not in the set"
+        inputs.problems.append(Problem(name="set", kind="input", reason=reason))
+
+
+def charge(place: Place, missing: int | None = None) -> int:
+    """The total charge in a file of its own, e.
+
+    Args:
+        place: the file.
+        missing: what it is where there is no file; None: there must be one.
+
+    Raises:
+        InputError: there must be one, or what it holds is no whole number.
+    """
+    if missing is not None and not place.exists():
+        return missing
+    (value,) = numbers(place, 1)
+    if value != round(value):
+        raise InputError(f"charge {value:g} is no whole number", file=str(place))
+    return round(value)
+
+
 def same_atoms(whole: Atoms, parts: Sequence[Atoms]) -> bool:
     """Whether a structure has exactly the elements that its parts have, in any order."""
     together = np.concatenate([part.numbers for part in parts])
     return bool(np.array_equal(np.sort(together), np.sort(whole.numbers)))
-
-
-def _few(place: Place, count: int) -> list[float]:
-    raise InputError(f"has fewer than {count} numbers", file=str(place))
