@@ -64,6 +64,15 @@ def test_info_as_json_is_the_metadata(crossfield: Command, model: Path) -> None:
     assert json.loads(outcome.out) == checkpoint.read_metadata(model)
 
 
+def test_info_as_a_card_is_the_one_beside_the_model(crossfield: Command, model: Path) -> None:
+    outcome = crossfield("info", model, "--card")
+    assert outcome.code == 0, outcome.err
+    assert outcome.out == (model.parent / "model-card.md").read_text()
+    both = crossfield("info", model, "--card", "--json")
+    assert both.code == 2
+    assert "choose one" in both.err
+
+
 @pytest.mark.parametrize("batch", [(), ("--batch-size", "3")])
 def test_evaluate_gives_the_errors_of_the_model(
     crossfield: Command, data: Path, model: Path, tmp_path: Path, batch: tuple[str, ...]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from crossfield.cli.options import ModelArgument
+from crossfield.errors import InputError
 
 if TYPE_CHECKING:
     from crossfield.theory import Head
@@ -21,6 +22,7 @@ Its size, elements, heads with their theories, and how it was trained.
 [bold]Examples[/bold]
   crossfield info best.safetensors
   crossfield info best.safetensors --json | jq .heads
+  crossfield info mace-mh-1 --card > model-card.md
 """
 
 
@@ -31,10 +33,19 @@ def register(app: typer.Typer) -> None:
     def info(
         model: ModelArgument,
         as_json: Annotated[bool, typer.Option("--json", help="All metadata as JSON.")] = False,
+        card: Annotated[bool, typer.Option("--card", help="The model card, as Markdown.")] = False,
     ) -> None:
         from crossfield.zoo.fetch import local_model
 
-        if as_json:
+        if as_json and card:
+            raise InputError("--json and --card are two ways to show a model: choose one")
+        if card:
+            from crossfield.train.card import card_of
+            from crossfield.zoo.card_markdown import markdown
+
+            path = local_model(model)
+            typer.echo(markdown(card_of(path, name=None if path == Path(model) else model)), nl=False)
+        elif as_json:
             from crossfield.zoo import checkpoint
 
             typer.echo(json.dumps(checkpoint.read_metadata(local_model(model)), indent=1))

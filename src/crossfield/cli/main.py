@@ -8,7 +8,20 @@ from typing import Annotated, NoReturn
 import typer
 
 from crossfield import __version__
-from crossfield.cli import bench, convert, demo, evaluate, heads, info, init, models, predict, replay, train
+from crossfield.cli import (
+    bench,
+    convert,
+    demo,
+    evaluate,
+    heads,
+    info,
+    init,
+    models,
+    predict,
+    replay,
+    report,
+    train,
+)
 from crossfield.errors import InputError
 
 BAD_INPUT = 2
@@ -25,7 +38,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Start with [bold]crossfield demo[/bold]: four theories, one model, six minutes.",
 )
-for command in (init, train, evaluate, predict, info, models, convert, heads, bench, demo, replay):
+for command in (init, train, report, evaluate, predict, info, models, convert, heads, bench, demo, replay):
     command.register(app)
 
 

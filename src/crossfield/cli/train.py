@@ -15,12 +15,13 @@ FORGOT = 3  # exit code where a head of the base has got worse than its toleranc
 HELP = """Train a model with one head per level of theory.
 
 The configuration is YAML; any key in it can be set on the command line.
-The output folder then holds best.safetensors (the model), log.jsonl,
-errors.json, splits.json and the full configuration. With `base:` it starts
-from a model, keeps its heads alive by replay, and forgetting.json says what
-they could before and can now: exit code 3 if one got worse than
-forgetting.tolerance. Ctrl-C stops after the
-current step and leaves a usable last.safetensors; --resume goes on.
+The output folder then holds best.safetensors (the model), model-card.md,
+log.jsonl, errors.json, predictions.safetensors, splits.json and the full
+configuration; `crossfield report` shows them. With `base:` it starts from a
+model, keeps its heads alive by replay, and forgetting.json says what they
+could before and can now: exit code 3 if one got worse than
+forgetting.tolerance. Ctrl-C stops after the current step and leaves a usable
+last.safetensors; --resume goes on.
 
 [bold]Examples[/bold]
   crossfield train config.yaml

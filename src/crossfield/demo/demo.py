@@ -16,12 +16,13 @@ from rich.table import Table
 from crossfield.demo.figures import head_figures
 from crossfield.errors import InputError
 from crossfield.inference.potential import Potential
-from crossfield.report.parity import parity_pairs, plot_parity
+from crossfield.report.parity import plot_parity
 from crossfield.simulate.calculator import Calculator
 from crossfield.simulate.md import nve
 from crossfield.simulate.relax import relax
 from crossfield.train import TrainingResult, load_config, train
-from crossfield.train.folder import write_text
+from crossfield.train.folder import RunFolder, write_text
+from crossfield.train.predictions_file import load_predictions
 from crossfield.zoo import load
 
 CRYSTAL, MOLECULE = "crystals", "molecules"  # heads of the demo's configuration
@@ -109,7 +110,7 @@ def _judged(fraction: float, target: float) -> str:
 
 
 def _parity(result: TrainingResult, out: Path, console: Console) -> None:
-    plot_parity(parity_pairs(result.model, result.test_set), out / "parity.png")
+    plot_parity(load_predictions(RunFolder(result.folder).predictions), out / "parity.png")
     console.print(f"parity plot: {out / 'parity.png'}", soft_wrap=True, highlight=False)
 
 

@@ -34,15 +34,21 @@ class RunFolder:
         self.forgetting = path / "forgetting.json"
         self.splits = path / "splits.json"
         self.rejected = path / "rejected.json"
+        self.predictions = path / "predictions.safetensors"
+        self.card = path / "model-card.md"
         self.replay = path / "replay"
 
     @property
     def files(self) -> list[Path]:
         """Those that exist."""
         weights = (self.best, self.last, self.restart)
-        results = (self.errors, self.forgetting)
-        known = (self.config, self.log, *weights, *results, self.splits, self.rejected)
+        known = (self.config, self.log, *weights, *self._results, self.splits, self.rejected)
         return [file for file in known if file.exists()]
+
+    @property
+    def _results(self) -> tuple[Path, ...]:
+        """What a run that was not interrupted finds at its end."""
+        return self.errors, self.forgetting, self.predictions, self.card
 
     def check(self, *, resume: bool, overwrite: bool, reads: Sequence[Path] = ()) -> None:
         """Check that the run may write here; changes nothing.
@@ -98,8 +104,8 @@ class RunFolder:
 
     def forget_results(self) -> None:
         """Remove the results of a shorter run."""
-        self.errors.unlink(missing_ok=True)
-        self.forgetting.unlink(missing_ok=True)
+        for file in self._results:
+            file.unlink(missing_ok=True)
 
     def write_config(self, config: Config) -> None:
         """The configuration with all defaults, as a file that starts the same run from this folder."""

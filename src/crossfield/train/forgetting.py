@@ -19,8 +19,8 @@ from rich.table import Table
 from crossfield.data.batch import GraphDataset
 from crossfield.data.frame import Frame
 from crossfield.heads import keep_heads, only_elements
+from crossfield.model.fingerprint import fingerprint
 from crossfield.model.model import Model
-from crossfield.replay.fingerprint import fingerprint
 from crossfield.theory import Head
 from crossfield.theory.units import GPA_PER_EV_A3, MEV
 from crossfield.train.crossed import MOST, Crossed, crossed

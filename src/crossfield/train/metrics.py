@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -19,6 +19,9 @@ from crossfield.model.derivatives import Prediction, evaluate
 from crossfield.model.model import Model
 
 PROPERTIES = ("energy", "forces", "stress")
+Seen = Callable[
+    [range, Batch, Prediction], None
+]  # is shown every batch of a data set, with its frame numbers
 SMALLEST_SPREAD = (1e-3, 1e-2, 1e-4)  # eV/atom, eV/Å, eV/Å^3; where all labels of a head are alike
 
 
@@ -60,15 +63,18 @@ class Metrics:
         }
 
 
-def evaluate_dataset(model: Model, dataset: GraphDataset, batch_size: int = 32) -> Metrics:
+def evaluate_dataset(
+    model: Model, dataset: GraphDataset, batch_size: int = 32, seen: Seen | None = None
+) -> Metrics:
     """Errors of a model on a data set.
 
     Args:
         model: the model, on any device.
         dataset: frames with head indices of this model.
         batch_size: structures evaluated at once.
+        seen: is shown what the model says of every batch.
     """
-    errors, of_head = frame_errors(model, dataset, batch_size), np.array(dataset.heads, dtype=np.int64)
+    errors, of_head = frame_errors(model, dataset, batch_size, seen), np.array(dataset.heads, dtype=np.int64)
     found = []
     for position, head in enumerate(model.heads):
         own = errors[of_head == position]
@@ -79,13 +85,16 @@ def evaluate_dataset(model: Model, dataset: GraphDataset, batch_size: int = 32) 
     return Metrics(tuple(found))
 
 
-def frame_errors(model: Model, dataset: GraphDataset, batch_size: int = 32) -> NDArray[np.float64]:
+def frame_errors(
+    model: Model, dataset: GraphDataset, batch_size: int = 32, seen: Seen | None = None
+) -> NDArray[np.float64]:
     """Errors of a model on each frame of a data set.
 
     Args:
         model: the model, on any device.
         dataset: frames with head indices of this model.
         batch_size: structures evaluated at once.
+        seen: is shown what the model says of every batch.
 
     Returns:
         (frames, properties, 3) sums of |d|, d^2 and 1 over the labels that a frame has; d is the difference
@@ -103,6 +112,8 @@ def frame_errors(model: Model, dataset: GraphDataset, batch_size: int = 32) -> N
             stress=bool(torch.isfinite(labels.stress).any()),
         )
         found[rows.start : rows.stop] = _of_batch(prediction, batch)
+        if seen is not None:
+            seen(rows, batch, prediction)
     return found
 
 

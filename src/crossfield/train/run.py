@@ -18,6 +18,7 @@ from crossfield.data.batch import GraphDataset
 from crossfield.errors import InputError
 from crossfield.kernels.backend import choose, use
 from crossfield.model.model import Model
+from crossfield.train.card import card_of
 from crossfield.train.config import Config
 from crossfield.train.folder import RunFolder, to_json, write_text
 from crossfield.train.forgetting import Forgetting, change_table, forgetting, matrix_table
@@ -25,6 +26,8 @@ from crossfield.train.head_data import SPLITS
 from crossfield.train.interrupt import StopSignal
 from crossfield.train.introduce import introduce
 from crossfield.train.metrics import HeadErrors, Metrics, baseline_metrics, evaluate_dataset
+from crossfield.train.predictions import Recorder
+from crossfield.train.predictions_file import save_predictions
 from crossfield.train.progress import Reporter, duration
 from crossfield.train.restart import check_same_run, load_restart
 from crossfield.train.resumed import as_begun
@@ -33,6 +36,7 @@ from crossfield.train.setup import prepare
 from crossfield.train.table import error_table
 from crossfield.train.trainer import Stopped, Trainer
 from crossfield.zoo import checkpoint
+from crossfield.zoo.card_markdown import markdown
 
 
 @dataclass(frozen=True)
@@ -164,10 +168,13 @@ def _finish(trainer: Trainer, before: Model | None, stopped: Stopped, console: C
     baseline: dict[str, HeadErrors] = {}
     report: Forgetting | None = None
     if stopped != "interrupted":
+        recorder = Recorder(model.heads, trainer.config.training.seed)
         for name in SPLITS:
             dataset = getattr(setup, name)
             if len(dataset):
-                metrics[name] = evaluate_dataset(model, dataset, 2 * trainer.config.training.batch_size)
+                size, seen = 2 * trainer.config.training.batch_size, recorder.watch(name, dataset)
+                metrics[name] = evaluate_dataset(model, dataset, size, seen)
+        save_predictions(folder.predictions, recorder.predictions())
         for h in (h for h in setup.heads if h.frames.train):
             compared = h.frames.test or h.frames.validation
             baseline[h.head.name] = baseline_metrics(h.head.name, h.frames.train, compared, h.head.E0)
@@ -175,6 +182,7 @@ def _finish(trainer: Trainer, before: Model | None, stopped: Stopped, console: C
         console.print(error_table(metrics, baseline))
         if before is not None:
             report = _compare(before, model, trainer, console)
+        write_text(folder.card, markdown(card_of(path)))
         console.print(f"best weights: {path}", highlight=False, markup=False, soft_wrap=True)
     return TrainingResult(
         model=model,

@@ -1,0 +1,27 @@
+"use strict";
+// plotly.js takes the browser a moment: it is read when the first figure is drawn, or when there is time
+Object.defineProperty(window, "Plotly", {
+  configurable: true,
+  get() {
+    delete window.Plotly;
+    const script = document.createElement("script");
+    script.textContent = document.getElementById("plotly").textContent;
+    document.head.append(script);
+    return window.Plotly;
+  },
+});
+window.addEventListener("load", () => {
+  const later = window.requestIdleCallback ?? ((run) => setTimeout(run, 500));
+  later(() => window.Plotly);
+});
+
+// before anything is drawn, so that a dark page does not flash
+(() => {
+  let kept = null;
+  try { kept = localStorage.getItem("crossfield-theme"); } catch { /* pages in files may have no storage */ }
+  const dark = kept ? kept === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
+  document.documentElement.dataset.theme = dark ? "dark" : "light";
+  for (const panel of document.querySelectorAll('[role="tabpanel"]')) panel.hidden = true;
+  const wanted = document.getElementById(`panel-${decodeURIComponent(location.hash.slice(1))}`);
+  (wanted ?? document.querySelector('[role="tabpanel"]')).hidden = false;
+})();

@@ -1,0 +1,149 @@
+"""What a run, a model and files of results have to show, put together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from crossfield import __version__
+from crossfield.bench.domain.results import DomainResults, read_results
+from crossfield.errors import InputError
+from crossfield.report.benchmarks import benchmark_sections
+from crossfield.report.card import card_section
+from crossfield.report.elements import elements_section
+from crossfield.report.energies import energies_section
+from crossfield.report.errors import errors_section
+from crossfield.report.facts import ModelFacts, read_model
+from crossfield.report.forgotten import forgetting_section
+from crossfield.report.overview import overview_section
+from crossfield.report.page import Report
+from crossfield.report.parity_section import parity_section
+from crossfield.report.run import Run, read_run
+from crossfield.report.section import Section
+from crossfield.report.training import training_section
+from crossfield.train.card import card_of
+from crossfield.train.folder import RunFolder
+from crossfield.train.predictions_file import load_predictions
+from crossfield.zoo.fetch import local_model
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is reported on; one of `folder`, `weights` and a file of results is there."""
+
+    name: str
+    folder: Path | None  # of a run
+    weights: Path | None  # of a model
+    results: tuple[Path, ...]  # of benchmarks
+
+    @property
+    def stamp(self) -> object:
+        """Changes when the report would: names, sizes and times of all files."""
+        inside = sorted(self.folder.iterdir()) if self.folder else []
+        found = []
+        for file in (*inside, *self.results):
+            with suppress(OSError):  # files come and go while a run writes
+                status = file.stat()
+                found.append((file.name, status.st_size, status.st_mtime_ns))
+        return tuple(found)
+
+
+def find_subject(text: str, results: Sequence[Path] = ()) -> Subject:
+    """What the user means.
+
+    Args:
+        text: folder of a run, model file, name of a published model, or file of `crossfield bench domain`.
+        results: further files of benchmark results.
+
+    Raises:
+        InputError: there is no such thing.
+    """
+    path = Path(text)
+    if path.is_dir():
+        return Subject(_name(path), path, None, tuple(results))
+    if path.suffix == ".json":
+        if not path.is_file():
+            raise InputError("there is no such file", file=path)
+        return Subject(path.stem, None, None, (path, *results))
+    return Subject(text, None, local_model(text), tuple(results))
+
+
+def build_report(subject: Subject, *, live: bool = False) -> Report:
+    """The report, as it is now.
+
+    Args:
+        subject: what it is about.
+        live: it will be built again and again, so the time of building is not told.
+
+    Raises:
+        InputError: a file is damaged, or is not what it should be.
+    """
+    run = read_run(subject.folder) if subject.folder else None
+    model = run.model if run else read_model(subject.weights) if subject.weights else None
+    results = [read_results(path) for path in subject.results]
+    made = "" if live else f", {datetime.now().astimezone():%Y-%m-%d %H:%M %Z}"
+    return Report(
+        title=subject.name if run or model else " and ".join(dict.fromkeys(r.subject.name for r in results)),
+        subtitle=_subtitle(run, model),
+        footer=f"Crossfield {__version__}{made}",
+        sections=tuple(_sections(subject, run, model, results)),
+    )
+
+
+def _sections(
+    subject: Subject, run: Run | None, model: ModelFacts | None, results: Sequence[DomainResults]
+) -> Iterator[Section]:
+    if run is not None or model is not None:
+        yield overview_section(model, run)
+    if run is not None:
+        yield training_section(run)
+        file = RunFolder(run.path).predictions
+        predictions = load_predictions(file) if run.finished and file.exists() else None
+        yield errors_section(predictions)
+        yield parity_section(predictions)
+        if run.forgetting is not None or run.config.get("base"):
+            yield forgetting_section(run.forgetting, with_base=True, finished=run.finished)
+    for result, name in zip(results, _names(results)):
+        yield from benchmark_sections(result, head=name)
+    if model is not None:
+        yield energies_section(model)
+        yield elements_section(model)
+    weights = subject.weights or (_weights(run) if run else None)
+    if weights is not None:
+        yield card_section(card_of(weights, name=subject.name))
+
+
+def _weights(run: Run) -> Path | None:
+    """Those of a run that has ended; before, the card would be another one after every epoch."""
+    folder = RunFolder(run.path)
+    return next((path for path in (folder.best, folder.last) if run.finished and path.exists()), None)
+
+
+def _names(results: Sequence[DomainResults]) -> list[str]:
+    """What tells the results apart where there are several: the head, else the model, else a number."""
+    if len(results) == 1:
+        return [""]
+    heads = [r.subject.head or "" for r in results]
+    full = [f"{r.subject.name} {head}".strip() for r, head in zip(results, heads)]
+    return [
+        head if head and heads.count(head) == 1 else name if full.count(name) == 1 else f"{name} {i}"
+        for i, (head, name) in enumerate(zip(heads, full), start=1)
+    ]
+
+
+def _name(path: Path) -> str:
+    """Of a folder; `model` alone says little."""
+    full = path.resolve()
+    return f"{full.parent.name}/{full.name}" if full.name in ("model", "run", "output") else full.name
+
+
+def _subtitle(run: Run | None, model: ModelFacts | None) -> str:
+    if run is None and model is None:
+        return "results of benchmarks"
+    heads = len(run.heads) if run else len(model.heads) if model else 0
+    base = run.config.get("base") if run else None
+    levels = f"{heads} level{'s' if heads != 1 else ''} of theory"
+    return f"{'training run' if run else 'model'}, {levels}" + (f", from {base}" if base else "")

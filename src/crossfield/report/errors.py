@@ -1,0 +1,203 @@
+"""The errors tab: every head, property and split with intervals, and the frames that are furthest off."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from ase.data import chemical_symbols
+from ase.formula import Formula
+from numpy.typing import NDArray
+
+from crossfield.report.bootstrap import CONFIDENCE, Intervals, bootstrap
+from crossfield.report.parity_pairs import SHOWN, Pairs, pairs_of
+from crossfield.report.parity_section import MISSING, SPLITS, rounded
+from crossfield.report.pieces import heading, notes, paragraph
+from crossfield.report.section import Section
+from crossfield.report.table import Cell, number, table
+from crossfield.theory.units import digits
+from crossfield.train.forgetting import QUANTITIES, Quantity
+from crossfield.train.predictions import Predictions
+
+WORST = 10
+
+
+@dataclass(frozen=True)
+class Row:
+    """Errors of one head, split and property; in units of their own (`SHOWN`, `unit`)."""
+
+    head: str
+    split: str
+    quantity: Quantity
+    frames: int  # that have labels
+    labels: int
+    mae: float
+    rmse: float
+    intervals: Intervals
+    baseline: float  # MAE of a guess that sees no structure; NaN where there is nothing to guess from
+    unanswered: int
+
+
+def errors_section(predictions: Predictions | None, *, seed: int = 0) -> Section:
+    """Errors with intervals, and the worst frames; None: a run that has no predictions, or none yet.
+
+    Args:
+        predictions: of a run.
+        seed: of the resampling.
+    """
+    if predictions is None or not len(predictions):
+        return Section("errors", "Errors", paragraph(MISSING))
+    rows = error_rows(predictions, seed=seed)
+    html = paragraph(
+        f"MAE and RMSE with {100 * CONFIDENCE:g} % intervals in brackets, by resampling frames (not "
+        "components, which err together). The baseline guesses the mean training energy per atom after E0, "
+        "no forces and no stress: its MAE is the spread that there is to explain."
+    )
+    html += notes(
+        [
+            ("bad", f"{row.unanswered:,} {row.split} labels of {row.head} ({row.quantity}) have no answer.")
+            for row in rows
+            if row.unanswered
+        ]
+    )
+    html += _table(rows) + heading("The frames that are furthest off")
+    html += paragraph(
+        "By the largest ratio of a frame's error to the mean error of its head, over all properties: frames "
+        "of the test, or of validation where there is no test. Wrong labels often stand here."
+    )
+    html += "".join(_worst(predictions, head) for head in dict.fromkeys(row.head for row in rows))
+    return Section("errors", "Errors", html)
+
+
+def error_rows(predictions: Predictions, *, seed: int) -> list[Row]:
+    """All that the table shows, by head, property and split."""
+    found = []
+    for head in predictions.heads:
+        for quantity in QUANTITIES:
+            for split in SPLITS:
+                pairs = pairs_of(predictions, head, split, quantity)
+                if len(pairs) or pairs.unanswered:
+                    _, sums = frame_sums(pairs)
+                    found.append(
+                        Row(
+                            head=head,
+                            split=split,
+                            quantity=quantity,
+                            frames=len(sums),
+                            labels=len(pairs),
+                            mae=pairs.mae,
+                            rmse=pairs.rmse,
+                            intervals=bootstrap(sums, seed=seed),
+                            baseline=_baseline(predictions, pairs, head),
+                            unanswered=pairs.unanswered,
+                        )
+                    )
+    return found
+
+
+def frame_sums(pairs: Pairs) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Frames that have pairs, and (frames, 3) sums of |d|, d^2 and 1 over those of each."""
+    frames, place = np.unique(pairs.frame, return_inverse=True)
+    d = pairs.error
+    terms = (np.abs(d), d * d, np.ones(len(d)))
+    return frames, np.stack([np.bincount(place, term, len(frames)) for term in terms], axis=1)
+
+
+def _baseline(predictions: Predictions, pairs: Pairs, head: str) -> float:
+    """MAE of E0 plus the mean energy per atom of the training frames, of no forces, and of no stress."""
+    guess = 0.0
+    if pairs.quantity == "energy":
+        known = pairs_of(predictions, head, "train", "energy").reference
+        guess = float(known.mean()) if len(known) else np.nan
+    return float(np.abs(pairs.reference - guess).mean()) if len(pairs) else np.nan
+
+
+def _table(rows: Sequence[Row]) -> str:
+    shown: list[Sequence[str | Cell]] = [
+        [
+            row.head,
+            f"{row.quantity}, {SHOWN[row.quantity].error_unit}",
+            row.split,
+            _between(row.mae, row.intervals.mae, SHOWN[row.quantity].factor),
+            _between(row.rmse, row.intervals.rmse, SHOWN[row.quantity].factor),
+            number(row.frames, "{:,}"),
+            number(row.labels, "{:,}"),
+            rounded(SHOWN[row.quantity].factor * row.baseline),
+            number(100 * row.mae / row.baseline if row.baseline else np.nan, "{:.1f} %"),
+        ]
+        for row in rows
+    ]
+    interval = f"[{100 * CONFIDENCE:g} %]"
+    head = (
+        "head",
+        "property",
+        "split",
+        f"MAE {interval}",
+        f"RMSE {interval}",
+        "frames",
+        "labels",
+        "baseline MAE",
+        "of the baseline",
+    )
+    return table(head, shown, caption="Errors of the best weights", heads=2)
+
+
+def _between(value: float, interval: tuple[float, float], factor: float) -> Cell:
+    low, high = (factor * end for end in interval)
+    if np.isnan(value):
+        return number(value)
+    if np.isnan(low):
+        return number(factor * value, digits(factor * value), hint="one frame has no interval")
+    return Cell(f"{digits(factor * value)} [{digits(low)}, {digits(high)}]", factor * value)
+
+
+def _worst(predictions: Predictions, head: str) -> str:
+    split = next((s for s in SPLITS if predictions.chosen(s, head).any()), SPLITS[-1])
+    ranked = list(worst_frames(predictions, head, split))
+    columns = ["frame", "formula", "times the mean error"]
+    columns += [f"{quantity}, {SHOWN[quantity].error_unit}" for quantity in QUANTITIES]
+    rows: list[Sequence[str | Cell]] = []
+    for frame, ratio, errors in ranked:
+        own = [rounded(errors.get(quantity, np.nan)) for quantity in QUANTITIES]
+        rows.append([predictions.name(frame), _formula(predictions, frame), rounded(ratio), *own])
+    caption = (
+        f"{head}, {split}: the {len(rows)} worst frames, with the error of the energy per atom and the mean "
+        "absolute error of forces and stress"
+    )
+    return table(columns, rows, caption=caption)
+
+
+def worst_frames(
+    predictions: Predictions, head: str, split: str, count: int = WORST
+) -> Iterator[tuple[int, float, dict[Quantity, float]]]:
+    """The frames that are furthest off, worst first.
+
+    Args:
+        predictions: of a run.
+        head: name of the head.
+        split: whose frames.
+        count: how many at most.
+
+    Yields:
+        Frame, the largest ratio of its error to the mean absolute error of the head, and its errors: of the
+        energy per atom with its sign, mean absolute ones of forces and stress, in the units of `SHOWN`.
+    """
+    ratios: dict[int, float] = {}
+    errors: dict[int, dict[Quantity, float]] = {}
+    for quantity in QUANTITIES:
+        pairs = pairs_of(predictions, head, split, quantity)
+        frames, sums = frame_sums(pairs)
+        own = sums[:, 0] / sums[:, 2]
+        signed = pairs.error if quantity == "energy" else own
+        for frame, off, value in zip(frames.tolist(), own.tolist(), signed.tolist()):
+            ratios[frame] = max(ratios.get(frame, 0.0), off / pairs.mae if pairs.mae else 0.0)
+            errors.setdefault(frame, {})[quantity] = SHOWN[quantity].factor * value
+    for frame in sorted(ratios, key=lambda frame: -ratios[frame])[:count]:
+        yield frame, ratios[frame], errors[frame]
+
+
+def _formula(predictions: Predictions, frame: int) -> str:
+    last = int(predictions.atoms[: frame + 1].sum())
+    Z = predictions.Z[last - int(predictions.atoms[frame]) : last]
+    return str(Formula.from_list([chemical_symbols[z] for z in Z]).format("hill"))

@@ -1,0 +1,258 @@
+"""The tabs about benchmarks in a real browser."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from crossfield.bench.domain.results import DomainResults, Entry, Problem, Structure
+from crossfield.report.benchmarks import benchmark_sections
+from crossfield.report.page import Report, render
+from tests.report.browser import Watched, chromium
+from tests.report.made_results import HOSTILE, large, metric, result, results, small
+
+# remarks of the browser on how plotly.js and a software renderer draw, of no consequence to readers
+DRAWING = ("willReadFrequently", "GPU stall", "GL Driver Message", "software WebGL", "swiftshader")
+SCENE = ".plot3d .gl-container canvas"
+CAMERA = """() => {
+  const { eye } = document.querySelector('.plot3d').layout.scene.camera;
+  return [eye.x, eye.y, eye.z];
+}"""
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as browser:
+        yield browser
+
+
+def written(folder: Path, found: DomainResults) -> str:
+    """The address of a page about these results."""
+    path = folder / "report.html"
+    path.write_text(render(Report("model", "benchmarks", "", tuple(benchmark_sections(found)))), "utf-8")
+    return path.as_uri()
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return written(tmp_path_factory.mktemp("small"), small())
+
+
+@pytest.fixture
+def page(browser: Browser, address: str) -> Iterator[Page]:
+    yield from watched(browser, address)
+
+
+def watched(browser: Browser, address: str) -> Iterator[Page]:
+    """The page; it must not complain, nor ask for anything."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    seen = Watched(context.new_page())
+    seen.page.goto(address)
+    yield seen.page
+    assert [c for c in seen.complaints if not any(word in c for word in DRAWING)] == []
+    assert {url.partition(":")[0] for url in seen.requests} <= {"file", "data", "blob"}
+    context.close()
+
+
+def opened(page: Page, title: str) -> Any:
+    """The panel of a benchmark."""
+    button = page.get_by_role("button", name=title, exact=True)
+    button.click()
+    return page.locator(f"#{button.get_attribute('aria-controls')}")
+
+
+def test_a_benchmark_opens_and_closes_by_keyboard(page: Page) -> None:
+    button = page.get_by_role("button", name="S30L", exact=True)
+    button.press("Enter")
+    panel = page.locator("#benchmarks-s30l")
+    expect(panel).to_be_visible()
+    expect(button).to_have_attribute("aria-expanded", "true")
+    expect(panel.locator("h5")).to_be_focused()
+    panel.get_by_role("button", name="Close").press("Enter")
+    expect(panel).to_be_hidden()
+    expect(button).to_be_focused()
+    expect(button).to_have_attribute("aria-expanded", "false")
+
+
+def test_hovering_a_point_tells_the_structure(page: Page) -> None:
+    panel = opened(page, "S30L")
+    point = panel.locator(".parity .points path").nth(2)
+    point.hover(force=True)
+    label = panel.locator(".parity .hoverlayer")
+    expect(label).to_contain_text("complex 3")
+    expect(label).to_contain_text("error 1 kcal/mol")
+
+
+def test_a_point_and_a_row_lead_to_the_structures(page: Page) -> None:
+    panel = opened(page, "S30L")
+    panel.locator(".parity .points path").nth(4).click(force=True)
+    expect(panel.locator("tr.chosen")).to_contain_text("complex 5")
+    expect(panel.locator(SCENE).first).to_be_visible()
+    expect(panel.locator(".about")).to_have_text("complex 5, complex: C8H12, 20 atoms.")
+    panel.get_by_role("button", name="complex 7", exact=True).press("Enter")
+    expect(panel.locator(".about")).to_contain_text("complex 7, complex")
+    panel.get_by_label("Structure", exact=True).select_option("host")
+    expect(panel.locator(".about")).to_have_text("complex 7, host: C2H6, 8 atoms.")
+    expect(panel.locator(".atom-key")).to_have_text("CH")
+    page.set_viewport_size({"width": 390, "height": 700})
+    panel.get_by_role("button", name="complex 11", exact=True).click()
+    expect(panel.locator(".plot3d")).to_be_in_viewport(ratio=0.9)
+
+
+def test_a_structure_turns_by_mouse_keys_and_buttons(page: Page) -> None:
+    panel = opened(page, "S30L")
+    panel.get_by_role("button", name="complex 3", exact=True).click()
+    expect(panel.locator(SCENE).first).to_be_visible()
+    page.wait_for_function("() => document.querySelector('.plot3d').layout.scene.camera")
+    start = page.evaluate(CAMERA)
+    size = sum(x * x for x in start)
+
+    scene = panel.locator(".plot3d")
+    scene.press("ArrowLeft")
+    turned = page.evaluate(CAMERA)
+    assert turned != pytest.approx(start, abs=0.05)
+    assert sum(x * x for x in turned) == pytest.approx(size)  # turned, and no nearer
+    page.locator("#theme").click()  # other colours leave the view alone
+    page.wait_for_timeout(300)
+    assert page.evaluate(CAMERA) == pytest.approx(turned)
+    scene.press("ArrowRight")
+    assert page.evaluate(CAMERA) == pytest.approx(start, abs=1e-9)
+    panel.get_by_role("button", name="Turn up").click()
+    assert page.evaluate(CAMERA) != pytest.approx(start, abs=0.05)
+    panel.get_by_role("button", name="First view").click()
+    assert page.evaluate(CAMERA) == pytest.approx(start)
+    panel.get_by_role("button", name="Nearer").click()
+    assert sum(x * x for x in page.evaluate(CAMERA)) == pytest.approx(size / 1.2**2)
+    scene.press("Home")
+
+    box = scene.bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] / 2 + 90, box["y"] + box["height"] / 2 + 30, steps=4)
+    page.mouse.up()
+    page.wait_for_function(
+        f"(start) => Math.abs(({CAMERA})()[0] - start[0]) + Math.abs(({CAMERA})()[1] - start[1]) > 0.05",
+        arg=start,
+    )
+
+
+def test_one_scene_serves_all_panels(page: Page) -> None:
+    first, second = opened(page, "S30L"), None
+    first.get_by_role("button", name="complex 3", exact=True).click()
+    expect(first.locator(SCENE).first).to_be_visible()
+    second = opened(page, "Equations of state")
+    second.get_by_role("button", name="Cu", exact=True).first.click()
+    expect(second.locator(".about")).to_contain_text("Cu, cell: Cu4, 4 atoms, cell 4.00 × 4.00 × 4.00 Å")
+    expect(first.locator(".look")).to_contain_text("Choose an entry")
+    assert page.locator(".plot3d").count() == 1
+
+
+def test_entries_are_sorted_found_and_told_when_missing(page: Page) -> None:
+    panel = opened(page, "S30L")
+    rows = panel.locator(".bench-entries tbody tr")
+    expect(rows).to_have_count(12)
+    expect(rows.first).to_contain_text("not converged: 0.3 eV/Å after 500 steps")
+    panel.locator(".bench-entries .sort", has_text="Reference").click()
+    expect(rows.first).to_contain_text("complex 11")
+    expect(panel.locator("th[aria-sort]")).to_have_text("Reference")
+    panel.locator(".bench-entries .sort", has_text="Error").click()
+    expect(rows.last).to_contain_text("complex 0")  # without an error: last
+    panel.get_by_label("Find").fill("complex 4")
+    expect(rows).to_have_count(1)
+    panel.get_by_label("Find").fill("")
+    panel.get_by_label("only what was not calculated").check()
+    expect(rows).to_have_count(1)
+    expect(rows.first).to_contain_text("complex 0")
+
+
+def test_every_quantity_has_a_figure_in_its_unit(page: Page) -> None:
+    panel = opened(page, "Equations of state")
+    title = panel.locator(".parity .xtitle")
+    expect(title).to_have_text("reference, Å³/atom")
+    panel.get_by_label("In the figure", exact=True).select_option("bulk modulus, GPa")
+    expect(title).to_have_text("reference, GPa")
+    panel.get_by_label("errors instead of values in the figure").check()
+    expect(panel.locator(".parity .ytitle")).to_have_text("predicted − reference, GPa")
+
+
+def test_what_is_compared_with_one_value_stands_side_by_side(browser: Browser, tmp_path: Path) -> None:
+    entries = tuple(
+        Entry(name=n, unit="meV", reference=0.0, predicted=p) for n, p in (("a", 1.0), ("b", 3.0))
+    )
+    for page in watched(
+        browser, written(tmp_path, results((result("nve", "physicality", entries=entries),)))
+    ):
+        panel = opened(page, "NVE")
+        expect(panel.locator(".parity .xtitle")).to_have_text("entries, side by side")
+        boxes = [point.bounding_box() for point in panel.locator(".parity .points path").all()]
+        assert boxes[0]["x"] < boxes[1]["x"]  # type: ignore[index]
+        assert boxes[0]["y"] > boxes[1]["y"]  # type: ignore[index]
+        expect(panel.locator(".look")).to_have_text("No structures are kept for this benchmark.")
+
+
+def test_problems_are_listed_with_their_reasons(page: Page) -> None:
+    panel = opened(page, "S24")
+    panel.locator("summary").click()
+    expect(panel.locator(".bench-problem-list")).to_contain_text(f"truncated {HOSTILE}")
+    assert page.locator("img").count() == 0
+
+
+def test_pairs_of_elements_are_chosen_from_lists_and_from_the_map(page: Page) -> None:
+    page.get_by_role("tab", name="Curves").click()
+    expect(page.locator(".parity .gtitle").last).to_have_text("Al")
+    page.get_by_label("Benchmark", exact=True).select_option("diatomics")
+    expect(page.locator(".parity .gtitle").last).to_have_text("H-H")
+    page.get_by_label("and", exact=True).select_option("Li")
+    expect(page.locator(".parity .gtitle").last).to_have_text("H-Li")
+    page.get_by_role("button", name="Next").click()
+    expect(page.locator(".parity .gtitle").last).to_have_text("H-Be")
+    expect(page.get_by_label("and", exact=True)).to_have_value("Be")
+    expect(page.locator(".pairs .heatmaplayer image")).to_have_count(1)
+    box = page.locator(".pairs .bglayer rect, .pairs .plot").first.bounding_box()
+    assert box is not None
+    page.mouse.click(box["x"] + box["width"] * 5.5 / 6, box["y"] + box["height"] * 5.5 / 6)
+    expect(page.locator(".parity .gtitle").last).to_have_text("C-C")
+
+
+def test_hostile_names_run_no_code(browser: Browser, tmp_path: Path) -> None:
+    entry = Entry(name=HOSTILE, group=HOSTILE, unit=HOSTILE, reference=0, predicted=1, items=(HOSTILE,))
+    bad = result(
+        "s24",
+        "surfaces",
+        title="S24",
+        metrics=(metric(HOSTILE, 1.0, 0, 1, HOSTILE),),
+        entries=(entry, Entry(name="b", group="<b>c</b>", reference=0.5, predicted=1)),
+        problems=(Problem(name=HOSTILE, kind="failed", reason=HOSTILE),),
+        structures={HOSTILE: {HOSTILE: Structure(Z=(1, 999), positions=((0, 0, 0), (0, 0, 1)))}},
+    )
+    for page in watched(browser, written(tmp_path, results((bad,)))):
+        page.on("dialog", lambda dialog: pytest.fail(f"code was run: {dialog.message}"))
+        panel = opened(page, "S24")
+        panel.locator(".bench-entries tbody tr").first.locator("button").click()
+        expect(panel.locator(".about")).to_have_text(f"{HOSTILE}, {HOSTILE}: HX, 2 atoms.")
+        panel.locator(".parity .points path").first.hover(force=True)
+        expect(panel.locator(".parity .hoverlayer")).to_contain_text("<img")
+        assert page.locator("img").count() == 0
+
+
+def test_a_page_with_everything_opens_at_once(browser: Browser, tmp_path: Path) -> None:
+    for page in watched(browser, written(tmp_path, large())):
+        start = page.evaluate("performance.timing.loadEventEnd - performance.timing.navigationStart")
+        assert 0 < start < 10_000  # ms; the bound is wide for machines that are busy
+        began = time.perf_counter()
+        panel = opened(page, "GMTKN55")
+        expect(panel.locator(".bench-entries tbody tr")).to_have_count(100)
+        panel.get_by_role("button", name="Show more (2,400 left)").click()
+        expect(panel.locator(".bench-entries tbody tr")).to_have_count(1100)
+        panel.get_by_label("Subset", exact=True).select_option("SET07")
+        expect(panel.locator(".bench-entries tbody tr")).to_have_count(46)
+        page.get_by_role("button", name="LNCI16", exact=True).click()
+        page.get_by_role("button", name="copper", exact=True).click()
+        expect(page.locator(".about")).to_contain_text("Cu2048, 2048 atoms")
+        assert time.perf_counter() - began < 60

@@ -1,0 +1,242 @@
+"""What the tabs about a run show, against numbers worked by hand."""
+
+from __future__ import annotations
+
+import json
+import re
+from html import unescape
+from pathlib import Path
+
+import pytest
+from ase.data import atomic_numbers
+
+from crossfield.report.elements import elements_section, place
+from crossfield.report.energies import energies_section
+from crossfield.report.forgotten import forgetting_section
+from crossfield.report.logged import Forgetting
+from crossfield.report.overview import overview_section, run_notes
+from crossfield.report.run import Run, read_run
+from crossfield.report.training import training_section
+from tests.report.runs import FORGETTING, HOSTILE, make_run
+from tests.report.test_run import write_restart
+
+
+def figures(html: str) -> dict[str, dict]:
+    """Data and layout by the description of the figure."""
+    found = re.findall(
+        r'aria-label="([^"]*)" style="height:\d+px"></div><script type="application/json">(.*?)</script>',
+        html,
+        re.DOTALL,
+    )
+    return {unescape(alt): json.loads(text) for alt, text in found}
+
+
+def named(html: str, begin: str) -> dict:
+    (found,) = [content for alt, content in figures(html).items() if alt.startswith(begin)]
+    return found
+
+
+def rows(html: str) -> list[list[str]]:
+    """Texts of all rows of tables."""
+    return [
+        [unescape(re.sub(r"<[^>]*>", "", cell)) for cell in re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row)]
+        for row in re.findall(r"<tr>(.*?)</tr>", html, re.DOTALL)
+    ]
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    return read_run(make_run(tmp_path))
+
+
+def test_curves_show_errors_in_units_of_people(run: Run) -> None:
+    data = named(training_section(run).html, "Energy: MAE")["data"]
+    lines = {trace["name"]: trace for trace in data}
+    assert list(lines) == [
+        "pbe, training frames",
+        "pbe, validation",
+        "dft, training frames",
+        "dft, validation",
+    ]
+    assert lines["pbe, validation"]["x"] == [10, 20, 30]
+    assert lines["pbe, validation"]["y"] == pytest.approx([1000, 500, 1000 / 3])  # meV/atom
+    assert lines["dft, training frames"]["y"] == pytest.approx([1000, 500, 1000 / 3])
+    assert lines["pbe, validation"]["customdata"] == [1, 2, 3]
+
+
+def test_heads_differ_in_more_than_colour(run: Run) -> None:
+    data = named(training_section(run).html, "Forces: MAE")["data"]
+    looks = {(t["line"]["dash"], t["marker"]["symbol"]) for t in data if "validation" in t["name"]}
+    assert len(looks) == 2
+    assert {t["legendgroup"] for t in data} == {"pbe", "dft"}
+
+
+def test_the_loss_of_a_head_is_the_sum_of_its_terms(run: Run) -> None:
+    total, *by_head = named(training_section(run).html, "Training loss")["data"]
+    assert total["y"] == pytest.approx([4, 2, 4 / 3])
+    assert [trace["y"] for trace in by_head] == [pytest.approx([4, 2, 4 / 3])] * 2
+
+
+def test_a_property_without_labels_has_no_figure(run: Run) -> None:
+    assert not [alt for alt in figures(training_section(run).html) if alt.lower().startswith("stress")]
+
+
+def test_a_run_without_epochs_says_so(tmp_path: Path) -> None:
+    run = read_run(make_run(tmp_path, epochs=0, finished=False, weights=False))
+    assert "No epoch is complete yet" in training_section(run).html
+    assert "no epoch is complete yet" in overview_section(None, run).html
+
+
+def test_gaps_in_the_log_are_no_points(tmp_path: Path) -> None:
+    make_run(tmp_path, ("pbe",), epochs=1)
+    with (tmp_path / "log.jsonl").open("a") as log:
+        log.write('{"epoch": 2, "step": 20, "loss": null, "learning_rate": 0.01, "seconds": 9}\n')
+    html = training_section(read_run(tmp_path)).html
+    assert named(html, "Energy: MAE")["data"][1]["x"] == [10]
+    assert named(html, "Training loss")["data"][0]["x"] == [10]
+    assert named(html, "Learning rate")["data"][0]["x"] == [10, 20]
+
+
+def test_errors_stand_against_a_constant(run: Run) -> None:
+    table = rows(overview_section(run.model, run).html)
+    assert ["pbe", "energy, meV/atom", "30", "60", "300", "10.0%", "10"] in table
+    assert ["dft", "forces, meV/Å", "60", "120", "300", "20.0%", "90"] in table
+    assert ["pbe", "a", "method / basis", "none", "taught", "4", "–", "1", "2", "2"] in table
+
+
+def test_notes_name_what_deserves_a_look(tmp_path: Path) -> None:
+    make_run(tmp_path, forgetting=FORGETTING, rejected={"pbe": {"a.xyz": {"3": "no energy", "4": "no cell"}}})
+    write_restart(
+        tmp_path / "restart.safetensors", watch={"dft": [0.1, 0.1, 0.0, 1.0], "pbe": [0.1, 0.1, 2.0, 0.0]}
+    )
+    text = [text for _, text in run_notes(read_run(tmp_path))]
+    assert text[0].startswith("2 frames of head pbe are not used, for instance: no cell")
+    assert text[1].startswith("Head dft has been over-fitted")
+    assert text[2] == "Head pbe has got worse in forces than the tolerance allows."
+    assert len(text) == 3
+
+
+@pytest.mark.parametrize(
+    ("errors", "note", "shown"),
+    [
+        (
+            {"validation": {"pbe": {"frames": 1}}},
+            "which also chose the weights",
+            "Errors on validation frames",
+        ),
+        ({}, "how good the model is cannot be told", "Heads"),
+    ],
+)
+def test_a_run_without_test_frames_says_so(tmp_path: Path, errors: dict, note: str, shown: str) -> None:
+    html = overview_section(None, read_run(make_run(tmp_path, ("pbe",), weights=False, errors=errors))).html
+    assert note in html
+    assert shown in html or shown == "Heads"
+    assert "Errors on test frames" not in html
+
+
+def test_a_run_that_goes_on_shows_how_far_it_is(tmp_path: Path) -> None:
+    run = read_run(make_run(tmp_path, epochs=1, finished=False))
+    html = overview_section(run.model, run).html
+    assert '<progress max="1" value="0.2500">' in html
+    assert "Errors on validation frames so far" in html
+    assert ["pbe", "energy, meV/atom", "1,000", "2,000", "10"] in rows(html)
+
+
+def test_changes_are_relative_to_before_with_the_tolerance_marked() -> None:
+    html = forgetting_section(Forgetting.model_validate(FORGETTING), with_base=True, finished=True).html
+    assert "Worse than the tolerance of 5 %: pbe: forces." in html
+    assert ["pbe", "forces, meV/Å", "12", "40", "60", "+8 to +32", "42", "worse"] in rows(html)
+    figure = named(html, "Change of the mean absolute error")
+    worse, within, new = figure["data"]
+    assert new["x"] == pytest.approx([-50.0])
+    assert worse["x"] == pytest.approx([50.0])
+    assert worse["error_x"]["arrayminus"] == pytest.approx([30.0])  # 50 % less 20 %
+    assert worse["error_x"]["array"] == pytest.approx([30.0])
+    assert within["x"] == pytest.approx([2.0])
+    assert 5.0 in [shape["x0"] for shape in figure["layout"]["shapes"]]
+
+
+def test_the_matrix_shows_before_after_and_change() -> None:
+    html = forgetting_section(Forgetting.model_validate(FORGETTING), with_base=True, finished=True).html
+    (heat,) = named(html, "Forces: MAE before")["data"]
+    assert heat["z"] == [pytest.approx([50.0, -25.0])] * 2
+    assert heat["text"] == [["40 → 60 ✗", "400 → 300"], ["40 → 60", "400 → 300"]]
+    assert (heat["x"], heat["y"], heat["zmax"]) == (["pbe", "dft"], ["pbe", "dft"], 20.0)
+    assert ["dft", "pbe", "12", "40", "60"] in rows(html)
+
+
+def test_drift_from_own_answers_is_relative_to_their_spread() -> None:
+    drift = {**FORGETTING["changes"][1], "own_answers": True, "before": 0.0, "after": 0.01, "allowed": 0.02}
+    row = {**FORGETTING["matrix"][0], "own_answers": True, "before": {"pbe": 1e-9, "dft": 0.8}}
+    row["after"] = {"pbe": 0.01, "dft": 0.8}
+    report = {**FORGETTING, "changes": [{**drift, "worse": False}], "matrix": [row]}
+    html = forgetting_section(Forgetting.model_validate(report), with_base=True, finished=True).html
+    (heat,) = named(html, "Forces: MAE before")["data"]
+    assert heat["z"] == [pytest.approx([2.5, 0.0])]  # 0.01 of a spread of 0.02 / 0.05
+    assert heat["text"][0][0] == "0 → 10"
+    assert "drifted from them" in html
+    assert "Change of the mean" not in html
+
+
+@pytest.mark.parametrize(
+    ("with_base", "finished", "text"),
+    [(False, True, "nothing to forget"), (True, False, "when the run ends"), (True, True, "json is missing")],
+)
+def test_without_a_report_on_forgetting_the_reason_is_told(
+    with_base: bool, finished: bool, text: str
+) -> None:
+    assert text in forgetting_section(None, with_base=with_base, finished=finished).html
+
+
+def test_null_in_the_report_on_forgetting_is_a_dash() -> None:
+    change = {**FORGETTING["changes"][1], "after": None, "interval": [None, None]}
+    matrix = [{**FORGETTING["matrix"][0], "after": {"pbe": None, "dft": 0.3}}]
+    report = Forgetting.model_validate({**FORGETTING, "changes": [change], "matrix": matrix})
+    html = forgetting_section(report, with_base=True, finished=True).html
+    assert ["pbe", "forces, meV/Å", "12", "40", "–", "–", "42", "worse"] in rows(html)
+    assert named(html, "Forces: MAE before")["data"][0]["z"][0][0] is None
+
+
+def test_reference_energies_have_errors_and_origins(run: Run) -> None:
+    assert run.model is not None
+    table = rows(energies_section(run.model).html)
+    assert ["H", "-1.0000 ± 0.25", "-2.0000"] in table
+    assert ["H", "-1.0000", "0.25", "least squares", "4", "–"] in table
+
+
+def test_every_element_has_a_place_of_its_own() -> None:
+    places = {place(Z) for Z in range(1, 119)}
+    assert len(places) == 118
+    known = {
+        "H": (1, 1), "He": (1, 18), "Be": (2, 2), "B": (2, 13), "Sc": (4, 3), "Zn": (4, 12), "Ga": (4, 13),
+        "Ba": (6, 2), "La": (9, 3), "Lu": (9, 17), "Hf": (6, 4), "Rn": (6, 18), "Ac": (10, 3), "Og": (7, 18),
+    }  # fmt: skip
+    assert {symbol: place(atomic_numbers[symbol]) for symbol in known} == known
+
+
+def test_the_periodic_table_tells_coverage_and_frames(run: Run) -> None:
+    assert run.model is not None
+    html = elements_section(run.model).html
+    labels = re.findall(r'aria-label="([^"]*)"><small>', html)
+    assert len(labels) == 118
+    assert labels[0] == "Hydrogen (H, 1): pbe (E0 -1.000 eV, 4 training frames); dft (E0 -2.000 eV)"
+    assert labels[1] == "Helium (He, 2): not covered by any head"
+    assert html.count('tabindex="0"') == 1
+
+
+def test_names_of_heads_never_become_markup(tmp_path: Path) -> None:
+    forgetting = json.loads(json.dumps(FORGETTING).replace('"pbe"', json.dumps(HOSTILE)))
+    run = read_run(
+        make_run(tmp_path, (HOSTILE, "dft"), forgetting=forgetting, rejected={HOSTILE: {"a": {"1": HOSTILE}}})
+    )
+    assert run.model is not None
+    sections = [
+        overview_section(run.model, run),
+        training_section(run),
+        forgetting_section(run.forgetting, with_base=True, finished=True),
+        energies_section(run.model),
+        elements_section(run.model),
+    ]
+    for section in sections:
+        assert "img src=x" in section.html or "img src" in section.html
+        assert "<img" not in section.html
