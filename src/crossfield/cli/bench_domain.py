@@ -129,9 +129,9 @@ def register_domain(group: typer.Typer) -> None:
         asked = choose([name.strip() for text in only or () for name in text.split(",") if name.strip()])
 
         from crossfield.bench.domain.results import write_results
-        from crossfield.bench.domain.run import results_file, run
+        from crossfield.bench.domain.run import run
         from crossfield.bench.domain.sources import Sources
-        from crossfield.bench.domain.store import folder_of
+        from crossfield.bench.domain.store import folder_of, results_file
 
         sources = Sources(data, online=not offline)
         subject = _subject(model, head, dtype, device, argument or [], theory, reads)

@@ -17,9 +17,9 @@ from ase.build import molecule
 from crossfield.bench.domain.benchmark import Benchmark, Findings, Inputs, Item, Values
 from crossfield.bench.domain.calculations import energies
 from crossfield.bench.domain.results import BenchmarkResult, DomainResults, read_results
-from crossfield.bench.domain.run import results_file, run
+from crossfield.bench.domain.run import run
 from crossfield.bench.domain.sources import Sources
-from crossfield.bench.domain.store import folder_of
+from crossfield.bench.domain.store import folder_of, results_file
 from crossfield.bench.domain.subject import Subject, calculator_subject, head_subject
 from crossfield.errors import InputError
 from crossfield.zoo import checkpoint

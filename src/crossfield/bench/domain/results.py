@@ -152,15 +152,21 @@ class BenchmarkResult(_Strict):
 
 
 class SubjectResult(_Strict):
-    """Which model was measured."""
+    """Which model was measured.
+
+    Attributes:
+        weights: SHA-256 of its file; None for someone else's calculator.
+        elements: atomic numbers that it covers; None: not known.
+    """
 
     name: str
+    weights: str | None = None
     head: str | None
     theory: dict[str, Any]
     fingerprint: str
     dtype: str | None
     versions: dict[str, str]
-    elements: tuple[int, ...] | None  # None: not known
+    elements: tuple[int, ...] | None
 
 
 class DomainScore(_Strict):

@@ -20,7 +20,7 @@ from crossfield.bench.domain.results import (
 )
 from crossfield.bench.domain.scores import benchmark_score, domain_scores, global_score, scored
 from crossfield.bench.domain.sources import Sources
-from crossfield.bench.domain.store import Outcome, Store, folder_of, item_digest
+from crossfield.bench.domain.store import Outcome, Store, folder_of, item_digest, note_subject, results_file
 from crossfield.bench.domain.subject import Subject
 from crossfield.bench.domain.workers import Job, calculate_all
 from crossfield.bench.machine import processor
@@ -42,11 +42,6 @@ class _Plan:
     digests: dict[str, str] = field(default_factory=dict)  # of items that the model covers, by name
     problems: list[Problem] = field(default_factory=list)
     outcomes: dict[str, Outcome] = field(default_factory=dict)
-
-
-def results_file(folder: Path, *, quick: bool) -> Path:
-    """Where the results of a model are kept."""
-    return folder / ("results-quick.json" if quick else "results.json")
 
 
 def run(
@@ -90,6 +85,7 @@ def run(
         ]
         results = _all(subject, ordered, quick=quick, workers=workers)
         write_results(results, file)
+        note_subject(subject, folder)
     return results
 
 

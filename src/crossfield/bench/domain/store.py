@@ -18,10 +18,13 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from crossfield.bench.domain.benchmark import Benchmark, Item
+from crossfield.bench.domain.results import SubjectResult
 from crossfield.bench.domain.subject import Subject
-from crossfield.files import cache_folder
+from crossfield.files import cache_folder, replacing
 from crossfield.replay.lock import locked
+from crossfield.zoo.download import file_sha256
 
+SUBJECT = "subject.json"
 Status = Literal["done", "not converged", "failed", "died"]
 
 
@@ -93,7 +96,37 @@ class Store:
 
 def folder_of(subject: Subject) -> Path:
     """Where the outcomes and results of a model are kept."""
-    return cache_folder() / "benchmarks" / subject.fingerprint[:24]
+    return _kept() / subject.fingerprint[:24]
+
+
+def results_file(folder: Path, *, quick: bool) -> Path:
+    """Where the results of a model are kept."""
+    return folder / ("results-quick.json" if quick else "results.json")
+
+
+def note_subject(subject: Subject, folder: Path) -> None:
+    """Write down which model a folder is of."""
+    with replacing(folder / SUBJECT) as temporary:
+        temporary.write_text(subject.as_result().model_dump_json(), encoding="utf-8")
+
+
+def kept_results(weights: Path) -> list[Path]:
+    """Results of a model file, one file for each head and precision; of a quick run if there is no other."""
+    digest = file_sha256(weights)
+    found = []
+    for note in sorted(_kept().glob(f"*/{SUBJECT}")):
+        try:
+            subject = SubjectResult.model_validate_json(note.read_bytes())
+        except (OSError, ValueError):
+            continue  # the next run of this model writes it again
+        files = [results_file(note.parent, quick=quick) for quick in (False, True)]
+        if subject.weights == digest:
+            found += [file for file in files if file.exists()][:1]
+    return found
+
+
+def _kept() -> Path:
+    return cache_folder() / "benchmarks"
 
 
 def item_digest(benchmark: Benchmark, item: Item, dispersion: str | None) -> str:

@@ -21,6 +21,7 @@ from crossfield.model.fingerprint import fingerprint
 from crossfield.simulate.calculator import Calculator
 from crossfield.theory import Theory, known_theories
 from crossfield.zoo import load
+from crossfield.zoo.download import file_sha256
 from crossfield.zoo.fetch import local_model
 
 
@@ -87,6 +88,7 @@ class Subject:
         fingerprint: SHA-256 of all that its answers follow from.
         dtype: precision; None: not known.
         versions: of what computes.
+        weights: SHA-256 of the file of the model; None for someone else's calculator.
         make: makes a calculator, in this process or another.
     """
 
@@ -99,6 +101,7 @@ class Subject:
     fingerprint: str
     dtype: str | None
     versions: Mapping[str, str]
+    weights: str | None
     make: Callable[[], AseCalculator]
 
     def unread(self, charge: int, spin: int) -> str | None:
@@ -113,6 +116,7 @@ class Subject:
         """As it is written down."""
         return SubjectResult(
             name=self.name,
+            weights=self.weights,
             head=self.head,
             theory=self.theory.model_dump(mode="json"),
             fingerprint=self.fingerprint,
@@ -171,6 +175,7 @@ def head_subject(
         fingerprint=_digest(described),
         dtype=dtype,
         versions={"crossfield": version("crossfield"), "torch": version("torch")},
+        weights=file_sha256(path),
         make=HeadMaker(path, chosen.name, dtype, device, backend),
     )
 
@@ -212,6 +217,7 @@ def calculator_subject(
         fingerprint=_digest([spec, text, *(f"{n} {v}" for n, v in sorted(versions.items()))]),
         dtype=None,
         versions=versions,
+        weights=None,
         make=make,
     )
 
