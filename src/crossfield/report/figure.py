@@ -52,7 +52,7 @@ def json_script(value: Any, *, id: str = "") -> str:
         id: of the element.
     """
     text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    for sign in "\u2028\u2029":
+    for sign in "<>&\u2028\u2029":
         text = text.replace(sign, f"\\u{ord(sign):04x}")
     name = f' id="{escape(id)}"' if id else ""
     return f'<script type="application/json"{name}>{text}</script>'
