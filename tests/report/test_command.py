@@ -10,7 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from crossfield.bench.domain.run import run
+from crossfield.bench.domain.sources import Sources
+from crossfield.bench.domain.subject import head_subject
 from crossfield.cli.main import main
+from tests.bench.domain.toys import toy
 from tests.report.runs import make_run, save_model
 
 
@@ -43,6 +47,22 @@ def test_the_page_of_a_model_stands_here(tmp_path: Path, monkeypatch: pytest.Mon
     assert (tmp_path / "m.html").exists()
     assert call(monkeypatch, "m.safetensors", "-o", "new/folder/page.html") in (0, None)
     assert (tmp_path / "new/folder/page.html").exists()
+
+
+def test_what_was_measured_of_the_same_weights_is_on_the_page(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CROSSFIELD_CACHE", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    save_model(tmp_path / "m.safetensors", ("pbe", "other"))
+    benchmark = toy(title="Springs of two kinds")
+    for head in ("pbe", "other"):
+        subject = head_subject("m.safetensors", head)
+        run(subject, [benchmark], [benchmark], Sources(online=False), quick=True)
+    save_model(tmp_path / "unlike.safetensors", ("pbe",))
+    for model, shown in (("m", True), ("unlike", False)):
+        assert call(monkeypatch, f"{model}.safetensors") in (0, None)
+        assert ("Springs of two kinds" in (tmp_path / f"{model}.html").read_text("utf-8")) == shown
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from crossfield import __version__
 from crossfield.bench.domain.results import DomainResults, read_results
+from crossfield.bench.domain.store import kept_results
 from crossfield.errors import InputError
 from crossfield.report.benchmarks import benchmark_sections
 from crossfield.report.card import card_section
@@ -63,12 +64,18 @@ def find_subject(text: str, results: Sequence[Path] = ()) -> Subject:
     """
     path = Path(text)
     if path.is_dir():
-        return Subject(_name(path), path, None, tuple(results))
+        return Subject(_name(path), path, None, (*_kept(RunFolder(path).best), *results))
     if path.suffix == ".json":
         if not path.is_file():
             raise InputError("there is no such file", file=path)
         return Subject(path.stem, None, None, (path, *results))
-    return Subject(text, None, local_model(text), tuple(results))
+    weights = local_model(text)
+    return Subject(text, None, weights, (*_kept(weights), *results))
+
+
+def _kept(weights: Path) -> list[Path]:
+    """Results of earlier benchmarks of these weights."""
+    return kept_results(weights) if weights.is_file() else []
 
 
 def build_report(subject: Subject, *, live: bool = False) -> Report:
