@@ -151,7 +151,7 @@ def register_domain(group: typer.Typer) -> None:
         if as_json:
             typer.echo(json.dumps(_scores(results), indent=1))
         else:
-            _show(results, [b.name for b in asked], results_file(folder_of(subject), quick=quick))
+            _show(results, results_file(folder_of(subject), quick=quick))
         if all(b.status == "missing" for b in results.benchmarks if b.name in {a.name for a in asked}):
             raise InputError("nothing of what was asked for could be measured; the reasons are above")
 
@@ -262,35 +262,25 @@ def _scores(results: DomainResults) -> dict[str, Any]:
     return dict(values)
 
 
-def _show(results: DomainResults, asked: Sequence[str], file: Path) -> None:
-    from rich import box
+def _show(results: DomainResults, file: Path) -> None:
     from rich.console import Console
     from rich.table import Table
 
     console = Console(highlight=False)
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
-    table.add_column("domain")
-    table.add_column("benchmark")
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
+    table.add_column("benchmark", no_wrap=True)
+    table.add_column("score", justify="right", no_wrap=True)
+    table.add_column("done", justify="right", no_wrap=True)
     table.add_column("found", overflow="fold")
-    table.add_column("score", justify="right")
-    table.add_column("done", justify="right")
-    table.add_column("remark", overflow="fold")
     for domain in results.domains:
         own = [b for b in results.benchmarks if b.domain == domain.domain and b.status != "not run"]
-        for i, b in enumerate(own):
-            table.add_row(
-                domain.domain.replace("_", " ") if i == 0 else "",
-                b.name,
-                _found(b),
-                "–" if b.score is None else f"{b.score:.3f}",
-                f"{b.done}/{b.total}" if b.total else "–",
-                _remark(b),
-            )
+        if own:
+            name = domain.domain.replace("_", " ")
+            table.add_row(f"[bold]{name}[/bold]", f"[bold]{_three(domain.score)}[/bold]")
+        for b in own:
+            done = f"{b.done}/{b.total}" if b.total else ""
+            table.add_row(f"  {b.name}", _three(b.score), done, _found(b))
     console.print(table)
-    for domain in results.domains:
-        if domain.score is not None:
-            parts = f"{domain.complete} of {domain.total} benchmarks complete, {domain.partial} in part"
-            console.print(f"{domain.domain.replace('_', ' ')}: {domain.score:.3f} ({parts})")
     console.print(_global(results))
     not_run = [b.name for b in results.benchmarks if b.status == "not run"]
     if not_run:
@@ -298,31 +288,39 @@ def _show(results: DomainResults, asked: Sequence[str], file: Path) -> None:
     console.print(f"results: {file}", soft_wrap=True, markup=False)
 
 
+def _three(score: float | None) -> str:
+    return "–" if score is None else f"{score:.3f}"
+
+
 def _found(b: BenchmarkResult) -> str:
+    """Metrics, and what they do not cover."""
+    from rich.markup import escape
+
     if b.status == "missing":
-        return "missing"
-    shown = [m for m in b.metrics if m.good is not None] or list(b.metrics[:3])
-    return ", ".join(
-        f"{m.name} {'–' if m.value is None else f'{m.value:.4g}'} {m.unit}".strip() for m in shown
-    )
-
-
-def _remark(b: BenchmarkResult) -> str:
-    if b.reason:
-        return b.reason
+        return f"[yellow]missing[/yellow]: {escape(b.reason)}"
+    shown = [m for m in b.metrics if m.good is not None] or list(b.metrics[:2])
+    lines = [f"{m.name} {'–' if m.value is None else f'{m.value:.4g}'} {m.unit}".strip() for m in shown]
     counts: dict[str, int] = {}
     for problem in b.problems:
         counts[problem.kind] = counts.get(problem.kind, 0) + 1
-    parts = [f"{count} {kind}" for kind, count in counts.items()]
+    remarks = [f"{count} {_KINDS.get(kind, kind)}" for kind, count in counts.items()]
     if b.mismatch:
-        parts.append("other functional")
-    return ", ".join(parts)
+        remarks.append("another functional than the reference")
+    if remarks:
+        lines.append(f"[dim]{', '.join(remarks)}[/dim]")
+    return "\n".join(lines)
+
+
+_KINDS = {"input": "missing or malformed in the set"}
 
 
 def _global(results: DomainResults) -> str:
     quick = " (quick: small parts of the sets)" if results.quick else ""
     if results.global_score is not None:
-        return f"global score {results.global_score:.3f}{quick}"
+        counted = [d for d in results.domains if d.weight > 0]
+        complete, total = sum(d.complete for d in counted), sum(d.total for d in counted)
+        of = "" if complete == total else f", of {complete} complete benchmarks among {total}"
+        return f"global score {results.global_score:.3f}{quick}{of}"
     missing = [d.domain.replace("_", " ") for d in results.domains if d.weight > 0 and d.score is None]
     text = f"no global score{quick}: {', '.join(missing)} missing"
     if results.covered_score is not None:
