@@ -90,7 +90,7 @@ def test_help_is_quick(arguments: list[str]) -> None:
         f"sys.argv = ['crossfield', *{arguments!r}]\n"
         "try: main()\n"
         "except SystemExit as stop: assert not stop.code\n"
-        "slow = {'torch', 'ase', 'numpy', 'matplotlib', 'lightning_fabric'} & set(sys.modules)\n"
+        "slow = {'torch', 'ase', 'numpy', 'plotly', 'lightning_fabric'} & set(sys.modules)\n"
         "assert not slow, slow"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)

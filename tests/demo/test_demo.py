@@ -28,10 +28,10 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
 
 def test_everything_is_written(demo: tuple[Path, str]) -> None:
     out, text = demo
-    for name in ("model/best.safetensors", "figures.json", "parity.png", "relaxed.xyz", "md.xyz"):
+    for name in ("model/best.safetensors", "figures.json", "report.html", "relaxed.xyz", "md.xyz"):
         assert (out / name).stat().st_size > 0
         assert str(out / name) in text.replace("\n", "")
-    assert (out / "parity.png").read_bytes().startswith(b"\x89PNG")
+    assert "meV/atom" in (out / "report.html").read_text("utf-8")
     assert len(ase.io.read(out / "md.xyz", ":")) == 201
 
 

@@ -5,13 +5,11 @@ from __future__ import annotations
 import base64
 import json
 import re
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from crossfield.report.parity import plot_parity
 from crossfield.report.parity_figure import parity_figure
 from crossfield.report.parity_pairs import pairs_of
 from crossfield.report.parity_section import ALL_POINTS, _most, parity_section
@@ -162,12 +160,6 @@ def test_names_stay_text() -> None:
 def test_without_predictions_the_page_says_how_to_get_them() -> None:
     assert "crossfield train" in parity_section(None).html
     assert "crossfield train" in parity_section(predictions()).html
-
-
-def test_the_picture_is_a_png_of_the_heads_that_have_frames(tmp_path: Path) -> None:
-    plot_parity(predictions(WATER, SECOND, heads=("a", "b")), tmp_path / "p.png")
-    assert (tmp_path / "p.png").read_bytes().startswith(b"\x89PNG")
-    assert [f.name for f in tmp_path.iterdir()] == ["p.png"]
 
 
 def test_a_million_components_are_a_page_of_a_few_megabytes() -> None:

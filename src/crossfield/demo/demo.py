@@ -16,13 +16,13 @@ from rich.table import Table
 from crossfield.demo.figures import head_figures
 from crossfield.errors import InputError
 from crossfield.inference.potential import Potential
-from crossfield.report.parity import plot_parity
+from crossfield.report.build import build_report, find_subject
+from crossfield.report.page import render
 from crossfield.simulate.calculator import Calculator
 from crossfield.simulate.md import nve
 from crossfield.simulate.relax import relax
 from crossfield.train import TrainingResult, load_config, train
-from crossfield.train.folder import RunFolder, write_text
-from crossfield.train.predictions_file import load_predictions
+from crossfield.train.folder import write_text
 from crossfield.zoo import load
 
 CRYSTAL, MOLECULE = "crystals", "molecules"  # heads of the demo's configuration
@@ -63,7 +63,7 @@ def run_demo(out: Path, minutes: float, console: Console, *, overwrite: bool = F
             return DemoResult(out, interrupted=True)
         console.rule("2. Errors on systems it has never seen")
         _figures(result, out, console)
-        _parity(result, out, console)
+        _page(result, out, console)
 
     potential = load(result.checkpoint, dtype="float64")
     console.rule("3. Relaxing a crystal")
@@ -109,9 +109,10 @@ def _judged(fraction: float, target: float) -> str:
     return f"[{colour}]{100 * fraction:.0f}%[/{colour}] (target {100 * target:.0f}%)"
 
 
-def _parity(result: TrainingResult, out: Path, console: Console) -> None:
-    plot_parity(load_predictions(RunFolder(result.folder).predictions), out / "parity.png")
-    console.print(f"parity plot: {out / 'parity.png'}", soft_wrap=True, highlight=False)
+def _page(result: TrainingResult, out: Path, console: Console) -> None:
+    """The page of the run, as `crossfield report` writes it."""
+    write_text(out / "report.html", render(build_report(find_subject(str(result.folder)))))
+    console.print(f"curves, parity plots, all of it: {out / 'report.html'}", soft_wrap=True, highlight=False)
 
 
 def _relax_crystal(potential: Potential, out: Path, console: Console) -> None:
@@ -174,7 +175,7 @@ def _written(out: Path, result: TrainingResult) -> list[tuple[Path, str]]:
     return [
         (result.checkpoint, "the model: crossfield.load(...), crossfield info ..."),
         (out / "figures.json", "test errors of each head"),
-        (out / "parity.png", "predicted against reference"),
+        (out / "report.html", "the page to look at: curves, errors, parity plots, model card"),
         (out / "relaxed.xyz", "the relaxed crystal"),
         (out / "md.xyz", "the trajectory"),
         (out / "model", "configuration, log, splits and errors of the run"),

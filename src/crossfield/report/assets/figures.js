@@ -1,6 +1,7 @@
 "use strict";
-// Figures: drawn when they come into view, in the colours of the page.
-const drawn = new Set();
+/* Figures, in the colours of the page: drawn when they come into view, each in a frame of its own, so that the
+   page can be read and used while many are still to come. */
+const drawn = new Map(); // figures that are as they should be, and the widths they were drawn for
 const hiddenHeads = new Set();
 
 function colours() {
@@ -31,44 +32,70 @@ const contentOf = (figure) => JSON.parse(figure.querySelector('script[type="appl
 
 async function draw(figure) {
   const plot = figure.querySelector(".plot");
+  drawn.set(figure, plot.clientWidth);
   const { data, layout } = contentOf(figure);
   const log = figure.querySelector(".log");
   if (log) layout.yaxis = { ...layout.yaxis, type: log.checked ? "log" : "linear" };
   for (const trace of data) if (hiddenHeads.has(trace.legendgroup)) trace.visible = false;
   Object.assign(layout, { autosize: true, template: template(), uirevision: "kept" });
-  drawn.add(figure);
-  const config = { responsive: true, displaylogo: false, modeBarButtonsToRemove: ["lasso2d", "select2d", "autoScale2d"] };
+  const config = { displaylogo: false, modeBarButtonsToRemove: ["lasso2d", "select2d", "autoScale2d"] };
   await Plotly.react(plot, data, layout, config);
 }
 
-const isShown = (figure) => {
-  if (!figure.isConnected || !figure.getClientRects().length) return false;
-  const box = figure.getBoundingClientRect();
-  return box.bottom > -400 && box.top < innerHeight + 400;
-};
+const near = new Set(); // figures in sight, or nearly so
+let drawing = false;
+const sight = new IntersectionObserver((changes) => {
+  for (const { target, isIntersecting } of changes) near[isIntersecting ? "add" : "delete"](target);
+  drawSoon();
+}, { rootMargin: "400px" });
 
-function drawVisible() {
-  for (const figure of document.querySelectorAll(".figure"))
-    if (!drawn.has(figure) && isShown(figure)) draw(figure);
-  // tabs change the width of nothing that is hidden
-  for (const figure of drawn) if (isShown(figure)) Plotly.Plots.resize(figure.querySelector(".plot"));
+function watchFigures() {
+  for (const figure of document.querySelectorAll(".figure")) sight.observe(figure);
+}
+
+// what is to be drawn next: the nearest figure that is not drawn yet, or not for its width; null: nothing
+function nextFigure() {
+  let next = null, least = Infinity;
+  for (const figure of near) {
+    if (drawn.has(figure) && drawn.get(figure) === figure.querySelector(".plot").clientWidth) continue;
+    const box = figure.getBoundingClientRect();
+    const away = Math.max(0, -box.bottom, box.top - innerHeight);
+    if (box.width && away < least) [next, least] = [figure, away];
+  }
+  return next;
+}
+
+function drawSoon() {
+  if (drawing) return;
+  drawing = true;
+  // after the frame: what is there already is shown first
+  requestAnimationFrame(() => setTimeout(async () => {
+    const figure = nextFigure();
+    try {
+      if (figure && drawn.has(figure)) {
+        drawn.set(figure, figure.querySelector(".plot").clientWidth);
+        await Plotly.Plots.resize(figure.querySelector(".plot"));
+      } else if (figure) await draw(figure);
+    } finally {
+      drawing = false;
+      if (figure) drawSoon();
+    }
+  }));
 }
 
 function redrawAll() {
-  for (const figure of drawn) figure.isConnected ? draw(figure) : drawn.delete(figure);
+  drawn.clear();
+  drawSoon();
 }
 
 function startFigures() {
-  let waiting = false;
-  const soon = () => {
-    if (waiting) return;
-    waiting = true;
-    requestAnimationFrame(() => { waiting = false; drawVisible(); });
-  };
-  window.addEventListener("scroll", soon, { passive: true });
-  window.addEventListener("resize", soon);
-  document.addEventListener("toggle", soon, true);
-  window.addEventListener("beforeprint", () => document.querySelectorAll(".figure").forEach(draw));
+  watchFigures();
+  window.addEventListener("resize", drawSoon);
+  window.addEventListener("beforeprint", () => {
+    document.body.classList.add("printing"); // gives figures in all tabs their width
+    document.querySelectorAll(".figure").forEach(draw);
+  });
+  window.addEventListener("afterprint", () => { document.body.classList.remove("printing"); drawSoon(); });
   document.addEventListener("change", (event) => {
     if (event.target.matches(".log")) draw(event.target.closest(".figure"));
   });

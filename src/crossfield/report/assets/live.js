@@ -13,7 +13,6 @@ function replacePanel(panel, section) {
   const kept = [...panel.querySelectorAll(".figure")];
   const open = [...panel.querySelectorAll("details")].map((d) => d.open);
   [...next.content.querySelectorAll("details")].forEach((d, i) => { d.open = open[i] ?? d.open; });
-  const again = [];
   for (const fresh of next.content.querySelectorAll(".figure")) {
     const title = (figure) => figure.querySelector(".plot").getAttribute("aria-label");
     const at = kept.findIndex((figure) => title(figure) === title(fresh));
@@ -22,7 +21,7 @@ function replacePanel(panel, section) {
     const script = 'script[type="application/json"]';
     if (old.querySelector(script).textContent !== fresh.querySelector(script).textContent) {
       old.querySelector(script).textContent = fresh.querySelector(script).textContent;
-      if (drawn.has(old)) again.push(old);
+      drawn.delete(old);
     }
     fresh.replaceWith(old);
   }
@@ -31,7 +30,6 @@ function replacePanel(panel, section) {
   panel.replaceChildren(heading, next.content);
   if (focused?.isConnected) focused.focus({ preventScroll: true });
   markHidden();
-  again.forEach(draw);
 }
 
 function update(report) {
@@ -46,7 +44,8 @@ function update(report) {
     settings.hashes[section.id] = section.hash;
     replacePanel(document.getElementById(`panel-${section.id}`), section);
   }
-  drawVisible();
+  watchFigures();
+  drawSoon();
 }
 
 async function poll() {

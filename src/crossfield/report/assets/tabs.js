@@ -14,7 +14,6 @@ function select(tab, { focus = false, record = false } = {}) {
   if (focus) tab.focus();
   const strip = tab.parentElement;
   strip.scrollLeft = tab.offsetLeft - strip.offsetLeft - (strip.clientWidth - tab.offsetWidth) / 2;
-  drawVisible();
 }
 
 function followAddress() {

@@ -41,6 +41,7 @@ def test_smooth_functions_have_no_jumps():
     x = 0.01 * np.arange(200)
     np.testing.assert_allclose(beyond_slope(3.0 * x**2 - x), 0.0, atol=1e-14)  # exact up to second order
     np.testing.assert_allclose(beyond_slope(x**3), -3e-6, atol=1e-14)  # -h³ f'''/2
+    np.testing.assert_allclose(np.abs(beyond_slope(np.maximum(x, 1.0))).max(), 0.005)  # a kink of slope 1
     assert energy_jump(np.cos(x), np.sin(x), 0.01) < 1e-9
 
 

@@ -75,7 +75,8 @@ def calculate(item: Item, calculator: Calculator) -> Values:
 def beyond_slope(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Steps between neighbouring points, less the mean of the step before and the one after.
 
-    Of a smooth function this is -h³f'''/2, and of one that jumps by J it is J.
+    Of a smooth function this is -h³f'''/2, of one that jumps by J it is J, and where the slope changes by s at
+    a kink it is hs/2.
 
     Args:
         values: (P, ...) at evenly spaced points.
@@ -147,7 +148,8 @@ BENCHMARK = Benchmark(
         "Four dimers, a Cu atom leaving Cu3 and a water molecule leaving another, drawn apart to 12 Å in "
         "steps of 0.01 Å: the largest change of a force between neighbouring points beyond the mean of the "
         "changes before and after, and the same of the energy less the work of the forces. Smooth curves "
-        "show less than 1 meV/Å; no threshold is published, and it does not count in the score."
+        "show less than 1 meV/Å, a force with a kink half its change of slope times the step; no threshold "
+        "is published, and it does not count in the score."
     ),
     reference=Reference(""),
     metrics=(
