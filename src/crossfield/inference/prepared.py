@@ -160,7 +160,13 @@ class Prepared:
             step = self._step_for(frozen.head)
             if (pairs := len(frozen.elements) ** 2) >= MANY:
                 say(f"making tables of radial functions for {pairs} pairs of elements")
-            made = tables.build(frozen, start=self._start, step=step, dtype=self.model.dtype)
+            made = tables.build(
+                frozen,
+                start=self._start,
+                step=step,
+                dtype=self.model.dtype,
+                others=[s.tables for s in self._sets if s.tables is not None],
+            )
             if made.error <= self.accuracy * TOLERANCE:
                 chosen.tables = made
             elif step <= (frozen.config.cutoff - tables.START) / tables.INTERVALS[-1]:

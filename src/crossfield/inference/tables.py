@@ -10,8 +10,8 @@ start is made instead.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -75,12 +75,25 @@ class Tables:
     x = (d - start) / step, rows floor(x) to floor(x) + 3 count.
     """
 
+    elements: tuple[int, ...]  # indices among those of the model
     start: float  # Å
     step: float  # Å
     rows: int  # per pair
     weights: list[Tensor]  # per layer (pairs * rows, 2, paths, channels): functions, and their derivatives
     densities: list[Tensor | None]  # per layer (pairs * rows, 2)
     error: float  # largest deviation between knots, as `step_for` counts it
+
+    def fits(self, other: Tables) -> bool:
+        """Whether rows of one are those of the other, for the same pair of elements."""
+        here, there = (t.weights[0].dtype for t in (self, other))
+        return (self.start, self.step, self.rows, here) == (other.start, other.step, other.rows, there)
+
+    def copy(self, here: slice, other: Tables, there: slice, *, layer: int) -> None:
+        """Take over the rows of a pair from other tables."""
+        self.weights[layer][here] = other.weights[layer][there]
+        density, known = self.densities[layer], other.densities[layer]
+        if density is not None and known is not None:
+            density[here] = known[there]
 
 
 def step_for(frozen: Frozen, tolerance: float) -> float:
@@ -98,7 +111,9 @@ def step_for(frozen: Frozen, tolerance: float) -> float:
     return step
 
 
-def build(frozen: Frozen, *, start: float, step: float, dtype: torch.dtype) -> Tables:
+def build(
+    frozen: Frozen, *, start: float, step: float, dtype: torch.dtype, others: Sequence[Tables] = ()
+) -> Tables:
     """Make tables.
 
     Args:
@@ -106,6 +121,7 @@ def build(frozen: Frozen, *, start: float, step: float, dtype: torch.dtype) -> T
         start: shortest distance, Å; they begin at the last knot before it.
         step: distance of knots, Å, counted down from the cutoff.
         dtype: of the tables.
+        others: tables of the same model, from which pairs are taken over where knots and dtype are the same.
 
     Raises:
         InputError: the tables would be larger than 4 GiB.
@@ -113,28 +129,56 @@ def build(frozen: Frozen, *, start: float, step: float, dtype: torch.dtype) -> T
     n = len(frozen.elements)
     knots = _knots(frozen.config.cutoff, start, step)
     start, rows = frozen.config.cutoff - (knots - 1) * step, knots + 2
-    lanes = lanes_of(dtype)
     if size(frozen.model, n, start, step, dtype) > LARGEST:
         raise InputError(
             f"tables for {n} elements would take more than {LARGEST >> 30} GiB: "
             "evaluate fewer elements at a time, or without tables (table_accuracy=None)"
         )
-    weights, densities, worst = [], [], 0.0
-    for layer in frozen.layers:
-        P, C = len(layer.paths), filled(layer.edge_channels, lanes)
-        table = torch.zeros(n * n * rows, 2, P, C, dtype=dtype)
-        density = torch.zeros(n * n * rows, 2, dtype=dtype) if layer.divisor is not None else None
-        for p, splines in enumerate(_splines(frozen, layer, start, step, _all_pairs(n))):
+    elements = tuple(frozen.elements.tolist())
+    made = _empty(frozen, elements, start, step, rows, dtype)
+    known = _pairs_of([o for o in others if o.fits(made)])
+    pairs = [(s, t, known.get((elements[s], elements[t]))) for s, t in _all_pairs(n)]
+    new = [(s, t) for s, t, place in pairs if place is None]
+    worst = 0.0
+    for k, layer in enumerate(frozen.layers):
+        splines = _splines(frozen, layer, start, step, new)
+        for p, (_, _, place) in enumerate(pairs):
             here = slice(p * rows, (p + 1) * rows)
-            weight, *others = splines
-            table[here, :, :, : layer.edge_channels] = torch.from_numpy(weight.rows).view(rows, 2, P, -1)
-            for other in others:
+            if place is not None:
+                made.copy(here, *place, layer=k)
+                worst = max(worst, place[0].error)
+                continue
+            weight, *others_of_pair = next(splines)
+            C = layer.edge_channels
+            made.weights[k][here, :, :, :C] = torch.from_numpy(weight.rows).view(rows, 2, -1, C)
+            for other in others_of_pair:
+                density = made.densities[k]
                 assert density is not None
                 density[here] = torch.from_numpy(other.rows[:, :, 0])
-            worst = max(worst, *(spline.error for spline in splines))
-        weights.append(table)
-        densities.append(density)
-    return Tables(start, step, rows, weights, densities, worst)
+            worst = max(worst, weight.error, *(other.error for other in others_of_pair))
+    return replace(made, error=worst)
+
+
+def _empty(
+    frozen: Frozen, elements: tuple[int, ...], start: float, step: float, rows: int, dtype: torch.dtype
+) -> Tables:
+    """Tables of zeros."""
+    total, lanes = len(elements) ** 2 * rows, lanes_of(dtype)
+    weights, densities = [], []
+    for layer in frozen.layers:
+        C = filled(layer.edge_channels, lanes)
+        weights.append(torch.zeros(total, 2, len(layer.paths), C, dtype=dtype))
+        densities.append(torch.zeros(total, 2, dtype=dtype) if layer.divisor is not None else None)
+    return Tables(elements, start, step, rows, weights, densities, 0.0)
+
+
+def _pairs_of(others: Sequence[Tables]) -> dict[tuple[int, int], tuple[Tables, slice]]:
+    """Where the rows of pairs of elements are, by their indices in the model."""
+    found = {}
+    for other in others:
+        for p, (s, t) in enumerate(_all_pairs(len(other.elements))):
+            found[other.elements[s], other.elements[t]] = other, slice(p * other.rows, (p + 1) * other.rows)
+    return found
 
 
 def size(model: Model, elements: int, start: float, step: float, dtype: torch.dtype | None = None) -> int:

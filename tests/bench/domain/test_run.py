@@ -245,19 +245,19 @@ def saved(folder: Path, **changes: object) -> str:
 
 
 @pytest.mark.parametrize(
-    ("inputs", "blind", "problems"),
+    ("inputs", "states", "problems"),
     [
-        (True, False, {"gold"}),
-        (False, False, {"gold", "ion", "radical"}),
-        (False, True, {"gold"}),
+        (True, True, {"gold"}),
+        (False, True, {"gold", "ion", "radical"}),
+        (False, False, {"gold"}),
     ],
 )
 def test_a_head_is_not_asked_about_what_it_does_not_cover(
-    tmp_path: Path, inputs: bool, blind: bool, problems: set[str]
+    tmp_path: Path, inputs: bool, states: bool, problems: set[str]
 ) -> None:
     changes = {} if inputs else {"inputs": {}, "embedding_readout": False}
     subject = head_subject(saved(tmp_path, **changes), "head0")
-    found = measured(subject, toy(inputs=_ions, calculate=energies, analyse=_nothing, charge_blind=blind))
+    found = measured(subject, toy(inputs=_ions, calculate=energies, analyse=_nothing, states=states))
     reasons = {p.name: p.reason for p in found.problems}
     assert set(reasons) == problems
     assert {p.kind for p in found.problems} == {"not covered"}
@@ -265,7 +265,9 @@ def test_a_head_is_not_asked_about_what_it_does_not_cover(
     if "ion" in reasons:
         assert "charge -1, and the model reads no charge" in reasons["ion"]
         assert "multiplicity 2, and the model reads no spin" in reasons["radical"]
-    assert any(note.startswith("2 of 4 calculations are of charged") for note in found.notes) == blind
+    assert any(note.startswith("2 of 4 calculations are of charged") for note in found.notes) == (
+        not inputs and not states
+    )
 
 
 def test_a_charge_beyond_those_of_the_model_is_not_covered(tmp_path: Path) -> None:
@@ -275,7 +277,7 @@ def test_a_charge_beyond_those_of_the_model_is_not_covered(tmp_path: Path) -> No
         return found
 
     subject = head_subject(saved(tmp_path), "head0")
-    found = measured(subject, toy(inputs=charged, calculate=energies, analyse=_nothing, charge_blind=True))
+    found = measured(subject, toy(inputs=charged, calculate=energies, analyse=_nothing))
     assert {p.name for p in found.problems} == {"gold", "ion"}
 
 

@@ -74,8 +74,8 @@ class Item:
 
     Attributes:
         name: unique in its benchmark, as users know it.
-        structures: by role ("complex", "host"); each has `info["charge"]` (e) and `info["spin"]` (2S+1), and
-            molecules have a box, since some calculators want one.
+        structures: by role ("complex", "host"); each has `info["charge"]` (e) and `info["spin"]` (2S+1; the
+            lowest possible, if none is given), and molecules have a box, since some calculators want one.
         settings: whatever else the calculation depends on, plain values that JSON can hold.
         quick: whether it belongs to the small part that `--quick` does.
     """
@@ -88,7 +88,8 @@ class Item:
     def __post_init__(self) -> None:
         for atoms in self.structures.values():
             atoms.info.setdefault("charge", 0)
-            atoms.info.setdefault("spin", 1)
+            electrons = int(atoms.numbers.sum()) - atoms.info["charge"]
+            atoms.info.setdefault("spin", 1 + electrons % 2)
             if not (atoms.pbc.any() or atoms.cell.any()):
                 atoms.center(vacuum=VACUUM)
 
@@ -151,8 +152,9 @@ class Benchmark:
         analyse: from the inputs and the values by name of item (those that there are) to findings.
         sources: names of the sets that it reads (sources.yaml).
         dispersion: whether D3(BJ) is added for theories that contain none.
-        charge_blind: whether models that read no charge and spin are asked about charged and open-shell
-            systems all the same, as the published protocol does; else these are not covered by such models.
+        states: whether charge and spin are what it is about: models that do not read them then do not cover
+            charged and open-shell systems. Else these are asked about them all the same, as published
+            protocols do, and a note says how many there are.
         packages: what must be installed besides (pip install 'crossfield[bench]').
         opt_in: whether it runs only when it is named, because it is long.
         version: of the calculation; a new one forgets what was calculated before.
@@ -169,7 +171,7 @@ class Benchmark:
     analyse: Callable[[Inputs, Mapping[str, Values]], Findings]
     sources: Sequence[str] = ()
     dispersion: bool = False
-    charge_blind: bool = False
+    states: bool = False
     packages: Sequence[str] = ()
     opt_in: bool = False
     version: int = 1

@@ -134,7 +134,7 @@ def _not_covered(item: Item, subject: Subject, benchmark: Benchmark) -> str | No
             if missing:
                 return f"the head does not cover {', '.join(symbols(missing))}"
         reason = subject.refuses(charge, spin)
-        if reason is None and not benchmark.charge_blind:
+        if reason is None and benchmark.states:
             reason = subject.unread(charge, spin)
         if reason is not None:
             return reason
@@ -144,7 +144,11 @@ def _not_covered(item: Item, subject: Subject, benchmark: Benchmark) -> str | No
 def _blind(plan: _Plan, subject: Subject) -> list[str]:
     """A note on systems whose charge or spin the model took no notice of."""
     unread = sum(
-        any(subject.unread(a.info["charge"], a.info["spin"]) for a in item.structures.values())
+        any(
+            subject.unread(a.info["charge"], a.info["spin"])
+            for a in item.structures.values()
+            if not a.pbc.any()  # of crystals and slabs, charge and spin are nobody's input
+        )
         for item in plan.items
         if item.name in plan.outcomes
     )

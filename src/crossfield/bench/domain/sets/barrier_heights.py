@@ -53,4 +53,5 @@ def barrier_benchmark(
         analyse=analyse,
         sources=(source,),
         dispersion=True,
+        states=True,
     )

@@ -31,7 +31,7 @@ ELEMENTS, COMPOUNDS = "elements", "compounds"
 NOTES = (
     "Free atoms are rare or absent in the training sets of many models, whose error here is mostly that of "
     "the atoms and says little about crystals.",
-    "Free atoms are given as neutral with multiplicity 1; a model that reads no spin takes its ground state.",
+    "Free atoms are given with the multiplicity of their ground state, which few models read.",
     "The references of compounds are too low (SiC lies 0.7 eV per atom below the mean of C and Si, though it "
     "is stable), so that only elements are scored.",
 )

@@ -10,6 +10,7 @@ import numpy as np
 from ase import Atoms
 from ase.build import bulk
 from ase.calculators.calculator import Calculator
+from ase.data import atomic_numbers, ground_state_magnetic_moments
 from ase.filters import FrechetCellFilter
 from ase.optimize import LBFGS
 
@@ -44,8 +45,10 @@ def crystal_item(name: str, kind: str, constants: Constants) -> Item:
 
 
 def atom_item(symbol: str) -> Item:
-    """A free atom, in a cube that is periodic because some calculators need one."""
+    """A free atom in its ground state, in a cube that is periodic because some calculators need one."""
     atom = Atoms(symbol, positions=[(BOX / 2, BOX / 2, BOX / 2)], cell=[BOX] * 3, pbc=True)
+    unpaired = round(ground_state_magnetic_moments[atomic_numbers[symbol]])
+    atom.info["spin"] = 1 + unpaired
     return Item(f"{symbol} atom", {"atom": atom}, quick=True)
 
 

@@ -196,7 +196,7 @@ BENCHMARK = Benchmark(
     domain="physicality",
     description=(
         "Energy and force of two atoms at 100 distances from 0.18 to 6 Å, for all pairs of 89 elements that "
-        "the model covers, without charge and as a singlet; means over pairs of the counts and rank "
+        "the model covers, without charge, as singlets or doublets; means over pairs of the counts and rank "
         "correlations that ML-PEG takes (there of homonuclear pairs; a curve with one well has one force "
         "flip and one minimum)."
     ),

@@ -122,4 +122,5 @@ BENCHMARK = Benchmark(
     analyse=analyse,
     sources=(SOURCE,),
     dispersion=True,
+    states=True,
 )

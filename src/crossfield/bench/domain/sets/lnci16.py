@@ -115,5 +115,4 @@ BENCHMARK = Benchmark(
     analyse=analyse,
     sources=("lnci16",),
     dispersion=True,
-    charge_blind=True,
 )

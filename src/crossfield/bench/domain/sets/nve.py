@@ -13,7 +13,6 @@ from ase.calculators.calculator import Calculator
 from crossfield.bench.domain.benchmark import Benchmark, Findings, Inputs, Item, Metric, Reference, Values
 from crossfield.bench.domain.results import Curve, Entry
 from crossfield.bench.domain.sets.differences import UNITS
-from crossfield.bench.domain.sets.tabulated import tabulated
 from crossfield.bench.domain.sources import Sources
 from crossfield.simulate.md import nve
 from crossfield.simulate.relax import relax
@@ -79,7 +78,6 @@ def calculate(item: Item, calculator: Calculator) -> Values:
     included, ends where its energy runs away.
     """
     s = item.settings
-    calculator = tabulated(calculator)
     start = item.structures["start"].copy()
     start.calc = calculator
     if s["relaxation"]:

@@ -73,5 +73,4 @@ BENCHMARK = Benchmark(
     analyse=analyse,
     sources=("pla15_plf547",),
     dispersion=True,
-    charge_blind=True,
 )

@@ -59,5 +59,4 @@ BENCHMARK = Benchmark(
     analyse=analyse,
     sources=("pla15_plf547",),
     dispersion=True,
-    charge_blind=True,
 )

@@ -70,5 +70,4 @@ BENCHMARK = Benchmark(
     analyse=analyse,
     sources=("s30l",),
     dispersion=True,
-    charge_blind=True,
 )

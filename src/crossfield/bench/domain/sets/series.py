@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -11,6 +12,7 @@ from ase.calculators.calculator import Calculator
 from numpy.typing import NDArray
 
 from crossfield import simulate
+from crossfield.inference import Potential
 
 
 class Point(NamedTuple):
@@ -24,10 +26,12 @@ def evaluate(structures: Sequence[Atoms], calculator: Calculator) -> list[Point]
     """Energy and forces of each structure, in order.
 
     On a few atoms, most of the time of an evaluation does not depend on their number: potentials of ours
-    evaluate batches, which takes a small part of the time and gives the same numbers but for rounding.
+    evaluate batches. They do so without tables of radial functions, which take longer to make than they save
+    where few structures have the same elements.
     """
     if isinstance(calculator, simulate.Calculator):
-        results = calculator.potential.predict(structures, head=calculator.head, stress=False)
+        potential = _without_tables(calculator.potential)
+        results = potential.predict(structures, head=calculator.head, stress=False)
         return [Point(float(r.energy), np.asarray(r.forces, dtype=float)) for r in results]
     found = []
     for atoms in structures:
@@ -35,3 +39,8 @@ def evaluate(structures: Sequence[Atoms], calculator: Calculator) -> list[Point]
         copy.calc = calculator
         found.append(Point(float(copy.get_potential_energy()), np.asarray(copy.get_forces(), dtype=float)))
     return found
+
+
+@lru_cache(maxsize=2)
+def _without_tables(potential: Potential) -> Potential:
+    return Potential(potential.model, potential.head, backend=potential.backend, table_accuracy=None)

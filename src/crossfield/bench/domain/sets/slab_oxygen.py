@@ -114,5 +114,4 @@ BENCHMARK = Benchmark(
     calculate=energies,
     analyse=analyse,
     sources=("slab_oxygen",),
-    charge_blind=True,
 )

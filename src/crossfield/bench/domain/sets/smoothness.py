@@ -75,8 +75,8 @@ def calculate(item: Item, calculator: Calculator) -> Values:
 def beyond_slope(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Steps between neighbouring points, less the mean of the step before and the one after.
 
-    Of a smooth function this is -h³f'''/2, of one that jumps by J it is J, and where the slope changes by s at
-    a kink it is hs/2.
+    Of a smooth function this is -h³f'''/2, of one that jumps by J it is J, and at a kink where the slope
+    changes by s it is hs/2.
 
     Args:
         values: (P, ...) at evenly spaced points.

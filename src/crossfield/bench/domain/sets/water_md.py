@@ -15,7 +15,6 @@ from ase.md.velocitydistribution import Stationary
 from numpy.typing import NDArray
 
 from crossfield.bench.domain.benchmark import Item, NotConverged, Values
-from crossfield.bench.domain.sets.tabulated import tabulated
 from crossfield.simulate.relax import relax
 
 PAIRS = (("O", "O"), ("O", "H"), ("H", "H"))
@@ -31,7 +30,7 @@ def calculate(item: Item, calculator: Calculator) -> Values:
     """
     s = item.settings
     atoms = item.structures["start"].copy()
-    atoms.calc = tabulated(calculator)
+    atoms.calc = calculator
     if s["relaxation"]:
         atoms = relax(atoms, fmax=0.1, steps=s["relaxation"]).atoms
     random = np.random.default_rng(s["seed"])
