@@ -13,6 +13,7 @@ import typer
 
 from crossfield.cli.options import HeadOption
 from crossfield.errors import InputError
+from crossfield.messages import say
 
 if TYPE_CHECKING:
     from crossfield.bench.domain.benchmark import Benchmark
@@ -231,8 +232,12 @@ def _bar() -> Iterator[Progress]:
                 console.print(f"{name}: {total - done} of {total} calculations to do", highlight=False)
         bar.update(tasks[name], completed=done, refresh=True)
 
-    with bar:
-        yield tell
+    try:
+        with bar:
+            yield tell
+    except KeyboardInterrupt:
+        say("interrupted: what was calculated is kept, and the same command does the rest")
+        raise
 
 
 def _show_list(benchmarks: Sequence[Benchmark]) -> None:

@@ -6,6 +6,7 @@ import json
 import math
 import multiprocessing
 import os
+import signal
 import sys
 import threading
 import time
@@ -183,6 +184,7 @@ def _begin(make: Callable[[], Calculator], log: Path) -> None:
     handle = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
     os.dup2(handle, 1)
     os.dup2(handle, 2)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all of a terminal; the parent ends the rest
     threading.Thread(target=_follow_parent, daemon=True).start()
     torch.set_num_threads(1)
     _desk = _Desk(make)
