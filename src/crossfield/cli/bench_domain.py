@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -104,6 +105,9 @@ def register_domain(group: typer.Typer) -> None:
             str,
             typer.Option("--reads", help='What MODULE:NAME reads of atoms.info: "charge,spin".'),
         ] = "",
+        timeout: Annotated[
+            float, typer.Option("--timeout", min=0.0, help="Seconds for one calculation; 0: any time.")
+        ] = 3600.0,
         retry: Annotated[
             bool, typer.Option("--retry", help="Do calculations again that failed before.")
         ] = False,
@@ -134,6 +138,9 @@ def register_domain(group: typer.Typer) -> None:
         from crossfield.bench.domain.sources import Sources
         from crossfield.bench.domain.store import folder_of, results_file
 
+        signal.signal(
+            signal.SIGTERM, signal.default_int_handler
+        )  # as Ctrl-C: nothing is lost, or left behind
         sources = Sources(data, online=not offline)
         subject = _subject(model, head, dtype, device, argument or [], theory, reads)
         with _bar() as tell:
@@ -144,6 +151,7 @@ def register_domain(group: typer.Typer) -> None:
                 sources,
                 quick=quick,
                 workers=workers or _workers(device),
+                limit=timeout or None,
                 retry=retry,
                 progress=tell,
             )

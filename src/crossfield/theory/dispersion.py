@@ -14,7 +14,7 @@ UNKNOWN = "not stated"
 _VAGUE = frozenset(("", "na", "notstated", "notknown", "notgiven", "unknown", "unstated", "unspecified"))
 
 # how dispersion is written in the name of a method
-_ADDED = re.compile(r"[-+]\s*D(?P<version>[234])[\s(-]*(?P<damping>BJ|zero|0|M)?(?!\w)", re.IGNORECASE)
+_ADDED = re.compile(r"(?:[-+]\s*|\s)D(?P<version>[234])[\s(-]*(?P<damping>BJ|zero|0|M)?(?!\w)", re.IGNORECASE)
 _INSIDE = (
     (re.compile(r"r?VV10\b|-NL\b|97[MX]-r?V\b", re.IGNORECASE), "VV10"),
     (re.compile(r"vdW-?DF|-vdW\b|\bBEEF", re.IGNORECASE), "vdW-DF"),

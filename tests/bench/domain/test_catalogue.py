@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import pickle
+import tomllib
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +14,7 @@ from crossfield.bench.domain.sources import Sources, known_sources
 from crossfield.errors import InputError
 from tests.bench.domain.table import shown, table
 
+PROJECT = Path(__file__).parents[3] / "pyproject.toml"
 NAMES = [b.name for b in BENCHMARKS]
 
 
@@ -46,6 +49,16 @@ def test_without_its_set_a_benchmark_says_so(
     monkeypatch.setenv("CROSSFIELD_CACHE", str(tmp_path))
     with pytest.raises(InputError, match=r"neither in --data nor in the cache|put them from"):
         benchmark.inputs(Sources(online=False))
+
+
+def test_every_set_is_read_by_a_benchmark() -> None:
+    assert {name for b in BENCHMARKS for name in b.sources} == set(known_sources())
+
+
+def test_whatever_a_benchmark_needs_is_in_the_extra() -> None:
+    extra = tomllib.loads(PROJECT.read_text("utf-8"))["project"]["optional-dependencies"]["bench"]
+    known = {requirement.partition(">")[0] for requirement in extra}
+    assert {package for b in BENCHMARKS for package in b.packages} | {"dftd3"} == known
 
 
 def test_published_numbers_are_of_metrics_that_there_are() -> None:

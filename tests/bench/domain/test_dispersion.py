@@ -48,6 +48,16 @@ def test_a_model_of_another_functional_is_told() -> None:
     assert functional_mismatch(get_theory("rpbe_gpaw"), Reference("CCSD(T)")) == ""
 
 
+def test_u_is_told_apart_where_the_reference_has_none() -> None:
+    without = Reference("PBE without U", functional=True)
+    assert functional_mismatch(get_theory("matpes_pbe"), without) == ""
+    assert "the reference is without U" in functional_mismatch(get_theory("mp_pbe_u"), without)
+
+
+def test_dispersion_written_with_a_blank_is_not_added_again() -> None:
+    assert dispersion_to_add(Theory(name="x", method="PBE D3"))[0] is None
+
+
 @pytest.mark.parametrize(
     ("theory", "parameters", "remark"),
     [
@@ -68,9 +78,9 @@ def test_d3_is_added_to_theories_without_dispersion_only(
 
 def test_nothing_is_added_where_it_is_not_known_what_there_is() -> None:
     assert dispersion_to_add(Theory(name="x"))[0] is None
-    parameters, said = dispersion_to_add(Theory(name="x", method="HSE06"))
+    parameters, said = dispersion_to_add(Theory(name="x", method="SOGGA11"))
     assert parameters is None
-    assert "no D3(BJ) parameters for HSE06" in said
+    assert "no D3(BJ) parameters for SOGGA11" in said
 
 
 def _two_body(r: float, c6: float, r4r2: float, s8: float, a1: float, a2: float) -> float:

@@ -41,12 +41,13 @@ def marks(tmp_path: Path) -> Path:
 
 
 def springs(marks: Path | None = None, **arguments: Any) -> Subject:
-    given = arguments if marks is None else {"marks": str(marks), **arguments}
+    given = arguments if marks is None else {"marks": str(marks.parent), **arguments}
     return calculator_subject(SPRING, given, theory="PBE")
 
 
 def measured(subject: Subject, benchmark: Benchmark | None = None, **options: Any) -> BenchmarkResult:
     benchmark = benchmark or toy()
+    options = {"workers": 0, **options}
     results = run(subject, [benchmark], [benchmark], Sources(online=False), **options)
     return results.benchmarks[0]
 
@@ -64,7 +65,7 @@ def test_errors_and_scores_follow_from_the_calculations() -> None:
     assert found.mismatch == ""
 
 
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("workers", [0, 2])
 def test_nothing_is_calculated_twice(marks: Path, workers: int) -> None:
     first = measured(springs(marks), quick=True, workers=workers)
     assert sorted(marks.read_text().split()) == ["d0.8", "d1"]
@@ -94,7 +95,7 @@ def test_another_model_another_version_and_another_geometry_are_calculated_anew(
 
 def test_two_benchmarks_share_what_they_have_in_common(marks: Path) -> None:
     both = [toy("one"), toy("two")]
-    results = run(springs(marks), both, both, Sources(online=False))
+    results = run(springs(marks), both, both, Sources(online=False), workers=0)
     assert [b.done for b in results.benchmarks] == [5, 5]
     assert len(marks.read_text().split()) == 5
 
@@ -102,10 +103,10 @@ def test_two_benchmarks_share_what_they_have_in_common(marks: Path) -> None:
 @pytest.mark.parametrize(
     ("variable", "kind", "reason", "workers"),
     [
-        ("TOY_RAISES", "failed", "ZeroDivisionError: a fault of the calculator", 1),
+        ("TOY_RAISES", "failed", "ZeroDivisionError: a fault of the calculator", 0),
         ("TOY_RAISES", "failed", "ZeroDivisionError: a fault of the calculator", 2),
-        ("TOY_NAN", "failed", "dimer is not a finite number", 1),
-        ("TOY_WANDERS", "not converged", "largest force 3 eV/Å after 7 steps", 1),
+        ("TOY_NAN", "failed", "dimer is not a finite number", 0),
+        ("TOY_WANDERS", "not converged", "largest force 3 eV/Å after 7 steps", 0),
     ],
 )
 def test_what_fails_is_listed_and_the_rest_goes_on(
@@ -125,11 +126,73 @@ def test_what_fails_is_listed_and_the_rest_goes_on(
     assert len(marks.read_text().split()) == before + 1
 
 
-def test_a_process_that_dies_takes_only_its_own_calculation_along(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_process_that_dies_takes_only_its_own_calculation_along(
+    monkeypatch: pytest.MonkeyPatch, workers: int
+) -> None:
     monkeypatch.setenv("TOY_DIES", "d1.2")
-    found = measured(springs(), workers=2)
+    found = measured(springs(), workers=workers)
     assert [(p.name, p.kind) for p in found.problems] == [("d1.2", "died")]
     assert found.done == 4
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_calculation_that_hangs_or_exits_is_given_up(monkeypatch: pytest.MonkeyPatch, workers: int) -> None:
+    monkeypatch.setenv("TOY_HANGS", "d1.2")
+    monkeypatch.setenv("TOY_EXITS", "d1.4")
+    found = measured(springs(), workers=workers, limit=1.0)
+    assert {p.name: p.reason for p in found.problems} == {
+        "d1.2": "it took longer than 1 s (--timeout)",
+        "d1.4": "SystemExit: 3",
+    }
+    assert {p.kind for p in found.problems} == {"failed"}
+    assert found.done == 3
+
+
+def test_a_calculation_that_heeds_no_end_ends_with_its_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TOY_STUCK", "d1.2")
+    monkeypatch.setenv("TOY_GRACE", "1")
+    found = measured(springs(), workers=1, limit=1.0)
+    assert [(p.name, p.kind) for p in found.problems] == [("d1.2", "died")]
+
+
+def test_no_calculator_in_another_process_ends_the_run_and_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    subject = springs()
+    monkeypatch.setenv("TOY_UNMADE", "CUDA out of memory")
+    with pytest.raises(InputError, match="in another process: RuntimeError: CUDA out"):
+        measured(subject, workers=1)
+    monkeypatch.delenv("TOY_UNMADE")
+    assert measured(subject).status == "complete"  # nothing of it was kept
+
+
+def test_an_analysis_that_fails_costs_no_other_results() -> None:
+    def absurd(inputs: Inputs, values: Mapping[str, Values]) -> Findings:
+        return Findings({"MAE": float("inf")})
+
+    both = [toy("absurd", analyse=absurd), toy("sound")]
+    results = run(springs(), both, both, Sources(online=False), workers=0)
+    assert [b.status for b in results.benchmarks] == ["missing", "complete"]
+    assert results.benchmarks[0].reason.startswith("the analysis failed: ValidationError")
+
+
+def test_results_under_another_theory_are_not_mixed() -> None:
+    both = [toy("one"), toy("two", domain="surfaces")]
+    for theory, statuses in (("PBE", ["complete", "not run"]), ("RPBE", ["not run", "complete"])):
+        subject = calculator_subject(SPRING, {}, theory=theory)
+        asked = [b for b, status in zip(both, statuses, strict=True) if status == "complete"]
+        results = run(subject, asked, both, Sources(online=False), workers=0)
+        assert [b.status for b in results.benchmarks] == statuses
+
+
+def test_a_calculator_is_another_one_when_a_file_that_it_reads_is(tmp_path: Path) -> None:
+    weights = tmp_path / "weights"
+    found = []
+    for content in ("a", "b", "b"):
+        weights.write_text(content)
+        for given in (str(weights), [str(weights)]):
+            found.append(calculator_subject(SPRING, {"marks": given}).fingerprint)
+    assert found[:2] != found[2:4]
+    assert found[2:4] == found[4:]
 
 
 def test_a_run_killed_at_any_point_goes_on_and_ends_in_the_same_scores(marks: Path) -> None:
@@ -187,10 +250,10 @@ def test_a_half_written_line_is_calculated_again(marks: Path) -> None:
 def test_what_is_not_asked_for_is_not_run_and_keeps_its_former_results(marks: Path) -> None:
     both = [toy("one"), toy("two", domain="surfaces")]
     subject = springs(marks)
-    results = run(subject, both[:1], both, Sources(online=False))
+    results = run(subject, both[:1], both, Sources(online=False), workers=0)
     assert [b.status for b in results.benchmarks] == ["complete", "not run"]
     assert results.benchmarks[1].score is None
-    results = run(subject, both[1:], both, Sources(online=False))
+    results = run(subject, both[1:], both, Sources(online=False), workers=0)
     assert [b.status for b in results.benchmarks] == ["complete", "complete"]
     assert read_results(results_file(folder_of(subject), quick=False)) == results
     assert results.global_score is None
@@ -316,7 +379,7 @@ DAMAGE: dict[str, Callable[[dict[str, Any]], object]] = {
 def test_a_damaged_file_of_results_is_refused_by_name(
     tmp_path: Path, damage: Callable[[dict[str, Any]], object]
 ) -> None:
-    results = run(springs(), [toy()], [toy()], Sources(online=False))
+    results = run(springs(), [toy()], [toy()], Sources(online=False), workers=0)
     values = json.loads(results.model_dump_json())
     assert DomainResults.model_validate(values) == results
     damage(values)

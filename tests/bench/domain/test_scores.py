@@ -57,6 +57,7 @@ def _result(domain: str, value: float | None, status: str = "complete") -> Bench
         reference="",
         status=status,
         score=value,
+        metrics=scored((Metric("a", "", 0.0, 1.0),), {}),
     )
 
 
@@ -91,3 +92,10 @@ def test_a_domain_is_the_mean_of_those_that_have_a_score() -> None:
     assert found.score == pytest.approx(0.6)
     assert (found.complete, found.partial, found.total) == (1, 1, 3)
     assert next(d for d in domain_scores(results) if d.domain == "molecules").score is None
+
+
+def test_what_is_shown_and_not_scored_does_not_count_as_incomplete() -> None:
+    shown = scored((Metric("drift", "", 0.0, 1.0, weight=0.0), Metric("n", "", None, None)), {"drift": 0.0})
+    extra = _result("surfaces", None).model_copy(update={"metrics": shown})
+    found = next(d for d in domain_scores([_result("surfaces", 1.0), extra]) if d.domain == "surfaces")
+    assert (found.score, found.complete, found.total) == (1.0, 1, 1)

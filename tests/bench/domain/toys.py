@@ -13,6 +13,7 @@ import numpy as np
 from ase import Atoms
 from ase.calculators.calculator import Calculator, all_changes
 
+from crossfield.bench.domain import desk
 from crossfield.bench.domain.benchmark import (
     Benchmark,
     Findings,
@@ -31,13 +32,27 @@ DISTANCES = (0.8, 1.0, 1.2, 1.4, 1.6)
 
 
 class Spring(Calculator):  # type: ignore[misc]  # ASE has no types
-    """Half of stiffness times distance squared, eV; every evaluation leaves a mark in a file."""
+    """Half of stiffness times distance squared, eV; every evaluation leaves a mark in a folder."""
 
     implemented_properties: ClassVar[list[str]] = ["energy", "forces"]
 
     def __init__(self, stiffness: float = 2.0, marks: str | None = None, pause: float = 0.0) -> None:
         super().__init__()
         self.stiffness, self.marks, self.pause = stiffness, marks, pause
+        if "TOY_GRACE" in os.environ:
+            desk.GRACE = float(os.environ["TOY_GRACE"])
+        if "TOY_UNMADE" in os.environ:
+            raise RuntimeError(os.environ["TOY_UNMADE"])
+
+    @staticmethod
+    def hang(heeds: bool) -> None:
+        """For ever; or, if the end is not heeded, until the process ends."""
+        while True:
+            try:
+                time.sleep(0.1)
+            except BaseException:
+                if heeds:
+                    raise
 
     def calculate(
         self, atoms: Atoms | None = None, properties: Any = None, system_changes: Any = all_changes
@@ -45,12 +60,16 @@ class Spring(Calculator):  # type: ignore[misc]  # ASE has no types
         super().calculate(atoms, properties, system_changes)
         assert self.atoms is not None
         if self.marks is not None:
-            with Path(self.marks).open("a") as file:
+            with (Path(self.marks) / "marks").open("a") as file:
                 file.write(f"{self.atoms.info['name']}\n")
         sys.stdout.write("a calculator may say anything")
         time.sleep(self.pause)
         if self.atoms.info["name"] == os.environ.get("TOY_DIES"):
             os._exit(9)
+        if self.atoms.info["name"] == os.environ.get("TOY_EXITS"):
+            sys.exit(3)
+        if self.atoms.info["name"] in (os.environ.get("TOY_HANGS"), os.environ.get("TOY_STUCK")):
+            self.hang(heeds="TOY_HANGS" in os.environ)
         if self.atoms.info["name"] == os.environ.get("TOY_RAISES"):
             raise ZeroDivisionError("a fault of\nthe calculator")
         if self.atoms.info["name"] == os.environ.get("TOY_NAN"):

@@ -74,8 +74,9 @@ class Item:
 
     Attributes:
         name: unique in its benchmark, as users know it.
-        structures: by role ("complex", "host"); each has `info["charge"]` (e) and `info["spin"]` (2S+1; the
-            lowest possible, if none is given), and molecules have a box, since some calculators want one.
+        structures: by role ("complex", "host"); each has `info["charge"]` (e) and `info["spin"]` (2S+1; if
+            none is given, 1 in crystals, else the lowest possible), and molecules have a box, since some
+            calculators want one.
         settings: whatever else the calculation depends on, plain values that JSON can hold.
         quick: whether it belongs to the small part that `--quick` does.
     """
@@ -89,7 +90,7 @@ class Item:
         for atoms in self.structures.values():
             atoms.info.setdefault("charge", 0)
             electrons = int(atoms.numbers.sum()) - atoms.info["charge"]
-            atoms.info.setdefault("spin", 1 + electrons % 2)
+            atoms.info.setdefault("spin", 1 if atoms.pbc.any() else 1 + electrons % 2)
             if not (atoms.pbc.any() or atoms.cell.any()):
                 atoms.center(vacuum=VACUUM)
 
@@ -113,7 +114,7 @@ class Inputs:
         """What cannot be read within the block is noted down under a name, and the rest goes on."""
         try:
             yield
-        except (InputError, OSError, ValueError, LookupError, AttributeError, TypeError) as error:
+        except Exception as error:  # noqa: BLE001  files from anywhere, and the parsers of several libraries
             self.problems.append(Problem(name=name, kind="input", reason=_line(error)))
 
 

@@ -12,6 +12,8 @@ from crossfield.bench.domain.benchmark import Reference
 from crossfield.theory import Theory
 from crossfield.theory.dispersion import NONE, UNKNOWN, dispersion_of
 
+WITHOUT_U = "without U"  # in the name of a reference
+
 # functional as it is written in theories, plain: name of its parameters in dftd3
 _PARAMETERS = {
     "pbe": "pbe",
@@ -27,14 +29,22 @@ _PARAMETERS = {
     "bp86": "bp",
     "tpss": "tpss",
     "ωb97x": "wb97x",
+    "hse06": "hse06",
+    "revtpss": "revtpss",
+    "m06l": "m06l",
 }
 
 
 def functional(method: str) -> str:
     """The plain name of a functional, without dispersion, +U and remarks: "pbe" of "PBE-D3(BJ), no U"."""
-    first = re.split(r"[,;/\s]", method.strip(), maxsplit=1)[0].lower()
+    first = _name(method).lower().replace("²", "2")
     first = re.sub(r"^w(?=b97)", "ω", first)  # as it is written without Greek letters
     return re.sub(r"[-+](d[234].*|u|r?v|r?vv10|nl|mbd|ts)$", "", first)
+
+
+def _name(method: str) -> str:
+    """As a method writes its functional, without remarks."""
+    return re.split(r"[,;/\s]", method.strip(), maxsplit=1)[0]
 
 
 def functional_mismatch(theory: Theory, reference: Reference) -> str:
@@ -44,6 +54,8 @@ def functional_mismatch(theory: Theory, reference: Reference) -> str:
     own, other = functional(theory.method), functional(reference.method)
     if not own:
         return f"the model's functional is not known; the reference is {reference.method}"
+    if own == other and WITHOUT_U in reference.method and "+U" in theory.method:
+        return f"the model stands for {theory.method}, the reference is without U"
     if own == other:
         return ""
     return f"the model stands for {theory.method}, the reference is {reference.method}"
@@ -65,7 +77,7 @@ def dispersion_to_add(theory: Theory) -> tuple[str | None, str]:
         return None, f"none added: there are no D3(BJ) parameters for {theory.method or 'this method'}"
     if find_spec("dftd3") is None:
         return None, "none added: the package dftd3 is not installed (pip install 'crossfield[bench]')"
-    return name, f"D3(BJ) of {theory.method}, two-body"
+    return name, f"D3(BJ) of {_name(theory.method)}, two-body"
 
 
 def with_dispersion(calculator: Calculator, parameters: str | None) -> Calculator:

@@ -16,6 +16,9 @@ from crossfield.files import replacing
 FORMAT = 1
 
 
+Score = Annotated[float, Field(ge=0, le=1 + 1e-9)]  # sums of weights are rounded
+
+
 class _Strict(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -112,7 +115,7 @@ class MetricResult(_Strict):
     good: FiniteFloat | None
     bad: FiniteFloat | None
     weight: FiniteFloat
-    score: Annotated[float, Field(ge=0, le=1)] | None
+    score: Score | None
 
 
 class BenchmarkResult(_Strict):
@@ -136,7 +139,7 @@ class BenchmarkResult(_Strict):
     reference: str
     status: Literal["complete", "partial", "missing", "not run"]
     reason: str = ""
-    score: Annotated[float, Field(ge=0, le=1)] | None = None
+    score: Score | None = None
     metrics: tuple[MetricResult, ...] = ()
     mismatch: str = ""
     dispersion: str = ""
@@ -174,10 +177,10 @@ class DomainScore(_Strict):
 
     domain: str
     weight: FiniteFloat  # in the global score
-    score: Annotated[float, Field(ge=0, le=1)] | None  # of those that have one; None: none has
+    score: Score | None  # of those that have one; None: none has
     complete: int = Field(ge=0)  # benchmarks with a score of all their items
     partial: int = Field(ge=0)  # with a score of some of their items
-    total: int = Field(ge=0)  # benchmarks in the domain
+    total: int = Field(ge=0)  # benchmarks in the domain that are scored
 
 
 class DomainResults(_Strict):
@@ -197,9 +200,9 @@ class DomainResults(_Strict):
     date: str
     machine: str
     workers: int
-    global_score: float | None
-    covered_weight: float
-    covered_score: float | None
+    global_score: Score | None
+    covered_weight: Score
+    covered_score: Score | None
     domains: tuple[DomainScore, ...]
     benchmarks: tuple[BenchmarkResult, ...]
 

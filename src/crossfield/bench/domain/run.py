@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 from importlib.util import find_spec
 from pathlib import Path
 
-from crossfield.bench.domain.benchmark import Benchmark, Findings, Inputs, Item
+from crossfield.bench.domain.benchmark import Benchmark, Findings, Inputs, Item, Values
+from crossfield.bench.domain.desk import Job
 from crossfield.bench.domain.dispersion import dispersion_to_add, functional_mismatch
 from crossfield.bench.domain.results import (
     BenchmarkResult,
@@ -22,7 +23,7 @@ from crossfield.bench.domain.scores import benchmark_score, domain_scores, globa
 from crossfield.bench.domain.sources import Sources
 from crossfield.bench.domain.store import Outcome, Store, folder_of, item_digest, note_subject, results_file
 from crossfield.bench.domain.subject import Subject
-from crossfield.bench.domain.workers import Job, calculate_all
+from crossfield.bench.domain.workers import Shop, calculate_all
 from crossfield.bench.machine import processor
 from crossfield.errors import InputError
 from crossfield.theory.elements import symbols
@@ -52,6 +53,7 @@ def run(
     *,
     quick: bool = False,
     workers: int = 1,
+    limit: float | None = 3600.0,
     retry: bool = False,
     progress: Progress | None = None,
 ) -> DomainResults:
@@ -63,7 +65,8 @@ def run(
         catalogue: all there are; those that are not asked for keep their former results, or show as not run.
         sources: of the sets.
         quick: only the small part of every set.
-        workers: processes.
+        workers: processes; 0: this one, which then hangs or dies with a calculator.
+        limit: seconds after which a calculation is given up; None: never.
         retry: calculations that failed before are done again.
         progress: is told how far a benchmark is.
 
@@ -74,10 +77,11 @@ def run(
     store = Store(folder)
     file = results_file(folder, quick=quick)
     with store.opened():
-        before = _former(file)
+        before = _former(file, subject)
         planned = {b.name: _plan(b, subject, sources, quick) for b in asked}
         plans = [plan for plan in planned.values() if isinstance(plan, _Plan)]
-        _calculate(plans, subject, store, workers=workers, retry=retry, tell=progress or _silent)
+        shop = Shop(subject.make, workers, limit, store.folder / "output.log")
+        _calculate(plans, store, shop, retry=retry, tell=progress or _silent)
         found = {n: _result(p, subject) if isinstance(p, _Plan) else p for n, p in planned.items()}
         ordered = [
             found.get(b.name) or before.get(b.name) or _without(b, "not run", "it was not asked for")
@@ -93,12 +97,13 @@ def _silent(name: str, done: int, total: int) -> None:
     """Nobody listens."""
 
 
-def _former(file: Path) -> Mapping[str, BenchmarkResult]:
-    """Earlier results; a file that cannot be read is made again."""
+def _former(file: Path, subject: Subject) -> Mapping[str, BenchmarkResult]:
+    """Earlier results of the same model, theory and versions; else all is put together anew."""
     try:
-        return {b.name: b for b in read_results(file).benchmarks} if file.exists() else {}
-    except InputError:
+        former = read_results(file)
+    except (InputError, OSError):
         return {}
+    return {b.name: b for b in former.benchmarks} if former.subject == subject.as_result() else {}
 
 
 def _plan(benchmark: Benchmark, subject: Subject, sources: Sources, quick: bool) -> _Plan | BenchmarkResult:
@@ -160,9 +165,7 @@ def _blind(plan: _Plan, subject: Subject) -> list[str]:
     ]
 
 
-def _calculate(
-    plans: Sequence[_Plan], subject: Subject, store: Store, *, workers: int, retry: bool, tell: Progress
-) -> None:
+def _calculate(plans: Sequence[_Plan], store: Store, shop: Shop, *, retry: bool, tell: Progress) -> None:
     """Outcomes of all covered items, of all benchmarks at once; what is known is not done again."""
     jobs: dict[str, Job] = {}
     asking: dict[str, list[str]] = {}  # names of the benchmarks, once per item, by digest
@@ -180,8 +183,7 @@ def _calculate(
         left[name] = sum(names.count(name) for names in asking.values())
         tell(name, len(plan.digests) - left[name], len(plan.digests))
     totals = {plan.benchmark.name: len(plan.digests) for plan in plans}
-    log = store.folder / "output.log"
-    for job, outcome in calculate_all([*jobs.values()], subject.make, workers=workers, log=log):
+    for job, outcome in calculate_all([*jobs.values()], shop):
         store.add(job.digest, job.item.name, outcome)
         for name in asking[job.digest]:
             left[name] -= 1
@@ -203,6 +205,17 @@ def _result(plan: _Plan, subject: Subject) -> BenchmarkResult:
     if not values:
         reason = f"nothing could be calculated ({problems[0].name}: {problems[0].reason})" if problems else ""
         return _without(benchmark, "missing", reason, problems, total=len(plan.items), seconds=seconds)
+    try:
+        return _analysed(plan, subject, values, problems, seconds)
+    except Exception as error:  # noqa: BLE001  absurd numbers of one model must not cost the other results
+        reason = f"the analysis failed: {type(error).__name__}: {' '.join(str(error).split())[:300]}"
+        return _without(benchmark, "missing", reason, problems, total=len(plan.items), seconds=seconds)
+
+
+def _analysed(
+    plan: _Plan, subject: Subject, values: Mapping[str, Values], problems: Sequence[Problem], seconds: float
+) -> BenchmarkResult:
+    benchmark = plan.benchmark
     findings = benchmark.analyse(plan.inputs, values)
     metrics = scored(benchmark.metrics, findings.metrics)
     return BenchmarkResult(

@@ -42,7 +42,7 @@ def scored(metrics: Sequence[Metric], values: Mapping[str, float | None]) -> tup
 
 
 def benchmark_score(metrics: Sequence[MetricResult]) -> float | None:
-    """Weighted mean of the metrics that have thresholds; None where one of them has no value."""
+    """Weighted mean of the metrics that have thresholds and a weight; None where one of them has no value."""
     counted = [m for m in metrics if m.good is not None and m.weight > 0]
     if not counted or any(m.score is None for m in counted):
         return None
@@ -53,7 +53,7 @@ def domain_scores(benchmarks: Sequence[BenchmarkResult]) -> tuple[DomainScore, .
     """A mean per domain over the benchmarks that have a score, with how many have none."""
     found = []
     for domain in DOMAINS:
-        own = [b for b in benchmarks if b.domain == domain]
+        own = [b for b in benchmarks if b.domain == domain and _counts(b)]
         scores = [b.score for b in own if b.score is not None]
         found.append(
             DomainScore(
@@ -66,6 +66,11 @@ def domain_scores(benchmarks: Sequence[BenchmarkResult]) -> tuple[DomainScore, .
             )
         )
     return tuple(found)
+
+
+def _counts(benchmark: BenchmarkResult) -> bool:
+    """Whether it can have a score; others are shown, and not scored."""
+    return any(m.good is not None and m.weight > 0 for m in benchmark.metrics)
 
 
 def global_score(domains: Sequence[DomainScore]) -> tuple[float | None, float, float | None]:

@@ -18,7 +18,7 @@ from crossfield.files import cache_folder
 from crossfield.zoo import cache as kept
 from crossfield.zoo.download import download, file_sha256
 
-LARGEST = 2 << 30  # bytes that an archive may unpack to
+LARGEST = 20 << 30  # bytes that an archive may unpack to
 Place = Path | zipfile.Path  # a folder, or one in an archive; both have /, iterdir, read_text, open
 
 
@@ -140,7 +140,7 @@ def _top(path: Path) -> zipfile.Path:
             raise InputError(f"unpacks to {size / 1e9:.1f} GB, which no set does", file=path)
         damaged = archive.testzip()
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
-        raise InputError(f"is no archive, or damaged ({error})", file=path) from error
+        raise InputError(f"is no archive, or damaged ({error}); delete it", file=path) from error
     if damaged is not None:
-        raise InputError(f"is damaged: {damaged} does not unpack", file=path)
+        raise InputError(f"is damaged: {damaged} does not unpack; delete it", file=path)
     return zipfile.Path(archive)

@@ -12,6 +12,7 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -132,7 +133,10 @@ def _kept() -> Path:
 def item_digest(benchmark: Benchmark, item: Item, dispersion: str | None) -> str:
     """SHA-256 of all that the values of an item follow from, besides the model."""
     function = benchmark.calculate
-    stated = [function.__module__, function.__qualname__, benchmark.version, dispersion, dict(item.settings)]
+    packages = [*benchmark.packages, *(["dftd3"] if dispersion else [])]
+    used = {package: version(package) for package in packages}
+    stated = [function.__module__, function.__qualname__, benchmark.version, dispersion, used]
+    stated.append(dict(item.settings))
     digest = hashlib.sha256(json.dumps(stated, sort_keys=True).encode())
     for role, atoms in sorted(item.structures.items()):
         facts = [role, len(atoms), atoms.info["charge"], atoms.info["spin"]]

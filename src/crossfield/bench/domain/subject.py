@@ -16,7 +16,7 @@ from typing import Any
 from ase.calculators.calculator import Calculator as AseCalculator
 
 from crossfield.bench.domain.results import SubjectResult
-from crossfield.errors import InputError
+from crossfield.errors import InputError, nearest
 from crossfield.model.fingerprint import fingerprint
 from crossfield.simulate.calculator import Calculator
 from crossfield.theory import Theory, known_theories
@@ -150,6 +150,7 @@ def head_subject(
     potential = load(path, dtype=dtype, device=device, backend=backend)
     chosen = potential.theory_head(head)
     described = [
+        version("crossfield"),
         fingerprint(potential.model),
         chosen.name,
         potential.backend,
@@ -198,7 +199,7 @@ def calculator_subject(
     make = FactoryMaker(module, name, arguments)
     make()  # whatever is wrong is said before anything is calculated
     package = module.partition(".")[0]
-    versions = {}
+    versions = {name: version(name) for name in ("ase", "torch")}
     for distribution in packages_distributions().get(package, [package]):
         try:
             versions[distribution] = version(distribution)
@@ -206,6 +207,8 @@ def calculator_subject(
             versions[distribution] = "not known"
     known = known_theories()
     meant = known.get(theory or "") or Theory(name=theory or "not stated", method=theory or "")
+    if meant.name == theory and theory not in known and "_" in theory:
+        raise InputError(f"--theory {theory}: no known level of theory{nearest(theory, [*known])}")
     text = json.dumps(dict(arguments), sort_keys=True, default=str)
     return Subject(
         name=spec if not arguments else f"{spec} {text}",
@@ -214,12 +217,24 @@ def calculator_subject(
         elements=None,
         reads=reads,
         refuses=lambda charge, spin: None,
-        fingerprint=_digest([spec, text, *(f"{n} {v}" for n, v in sorted(versions.items()))]),
+        fingerprint=_digest([spec, text, *_content(module, arguments), *_listed(versions)]),
         dtype=None,
         versions=versions,
         weights=None,
         make=make,
     )
+
+
+def _listed(versions: Mapping[str, str]) -> list[str]:
+    return [f"{name} {number}" for name, number in sorted(versions.items())]
+
+
+def _content(module: str, arguments: Mapping[str, Any]) -> list[str]:
+    """Digests of the files that a calculator follows from: its module, and what its arguments name."""
+    source = getattr(sys.modules[module], "__file__", None)
+    values = [v for value in arguments.values() for v in (value if isinstance(value, list) else [value])]
+    files = [Path(v) for v in (source, *values) if isinstance(v, str) and v]
+    return [file_sha256(file) for file in files if file.is_file()]
 
 
 def _digest(parts: list[str]) -> str:

@@ -23,9 +23,6 @@ from crossfield.bench.domain.sets.harmonic import Cells, supercells
 from crossfield.bench.domain.sources import Sources
 from tests.bench.domain.sets.springs import STIFFNESS, Springs
 
-pytest.importorskip("phonopy")
-pytest.importorskip("seekpath")
-
 A = 3.6  # Å
 UNIT = bulk("Cu", "fcc", a=A, cubic=True)
 SUPERCELL = [[2, 0, 0], [0, 2, 0], [0, 0, 2]]

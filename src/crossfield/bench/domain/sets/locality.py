@@ -27,7 +27,6 @@ def inputs(sources: Sources) -> Inputs:
     """Acetone alone, and with 20 Ne, or with one H at each of 30 places."""
     alone = molecule("CH3COCH3", cell=[CUBE] * 3, pbc=True)
     alone.center()
-    alone.info["spin"] = 1  # with H, too: a model that reads it would see the change everywhere
     far = {GHOST_NAME: Atoms(["Ne"] * GHOSTS, [*_ghosts(alone.get_center_of_mass())])}
     places = _shell(alone.get_center_of_mass())
     far |= {f"H {i + 1:02d}": Atoms("H", [next(places)]) for i in range(TRIALS)}

@@ -8,6 +8,7 @@ from ase import Atoms
 
 from crossfield.bench.domain.benchmark import Benchmark, Findings, Inputs, Item, Metric, Reference, Values
 from crossfield.bench.domain.calculations import energies
+from crossfield.bench.domain.dispersion import WITHOUT_U
 from crossfield.bench.domain.sets.differences import Difference, add, compare, entries, mean_absolute_error
 from crossfield.bench.domain.sets.reading import bare, children, expect, frames, number
 from crossfield.bench.domain.sources import Place, Sources
@@ -98,7 +99,7 @@ BENCHMARK = Benchmark(
         "MatPES, without Hubbard U (source slab_oxygen). The free atom is a triplet, which models that read "
         "no spin take no notice of; no magnetisation is asked for in slabs."
     ),
-    reference=Reference("PBE", functional=True),
+    reference=Reference(f"PBE {WITHOUT_U}", functional=True),
     metrics=(
         Metric("MAE", "eV", 0.1, 2.0, description="mean absolute error of adsorption energies"),
         Metric(
