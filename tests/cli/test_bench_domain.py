@@ -37,7 +37,9 @@ def test_a_table_of_scores_and_a_file_of_results(crossfield: Command, tmp_path: 
     assert "no global score: molecular crystals, molecules, physicality missing" in " ".join(
         found.out.split()
     )
-    assert "not run: marathon" in found.out
+    assert "1 benchmarks have not been run" in found.out
+    assert f"results: {file}" in found.out
+    assert f"crossfield report {file}" in found.out
     results = read_results(file)
     assert results.subject.theory["method"] == "RPBE"
     assert [b.status for b in results.benchmarks] == ["complete", "complete", "not run"]
@@ -75,6 +77,8 @@ def test_the_list(crossfield: Command) -> None:
         ((SPRING, "--argument", "stiffness"), "write NAME=VALUE"),
         ((SPRING, "--argument", "a=1", "--argument", "a=2"), "given twice"),
         ((SPRING, "--reads", "colour"), "--reads colour"),
+        ((SPRING, "-o", f"{__file__}/y.json"), "cannot be a folder"),
+        ((SPRING, "--theory", "omat_pb"), "did you mean 'omat_pbe'?"),
         ((SPRING, "--data", "no/such/folder"), "no/such/folder: is no folder"),
         (("no_such_module:X",), "No module named"),
         (("nothing.safetensors",), "no such file"),
@@ -100,3 +104,10 @@ def test_a_head_of_a_model(crossfield: Command, model: Path) -> None:
     scores = json.loads(found.out)
     assert scores["subject"]["head"] == "molecules"
     assert scores["benchmarks"][0]["done"] == 5
+
+
+def test_an_unknown_functional_is_doubted(crossfield: Command) -> None:
+    for theory, said in ((("--theory", "PBEx"), "'PBEx' is no functional"), ((), "no --theory is given")):
+        found = crossfield("bench", "domain", SPRING, "--only", "toy", "-j", 1, *theory)
+        assert found.code == 0
+        assert said in found.err

@@ -125,12 +125,15 @@ def register_domain(group: typer.Typer) -> None:
         show_list: Annotated[bool, typer.Option("--list", help="Show all benchmarks, and stop.")] = False,
     ) -> None:
         from crossfield.bench.domain.catalogue import BENCHMARKS, choose
+        from crossfield.cli.outputs import check_output
 
         if show_list:
             _show_list(BENCHMARKS)
             return
         if model is None:
             raise InputError("MODEL is missing (see crossfield bench domain --help)")
+        if output is not None:
+            check_output(output, [])
         asked = choose([name.strip() for text in only or () for name in text.split(",") if name.strip()])
 
         from crossfield.bench.domain.results import write_results
@@ -143,6 +146,8 @@ def register_domain(group: typer.Typer) -> None:
         )  # as Ctrl-C: nothing is lost, or left behind
         sources = Sources(data, online=not offline)
         subject = _subject(model, head, dtype, device, argument or [], theory, reads)
+        if (doubt := subject.doubt) is not None:
+            say(doubt)
         with _bar() as tell:
             results = run(
                 subject,
@@ -156,11 +161,15 @@ def register_domain(group: typer.Typer) -> None:
                 progress=tell,
             )
         if output is not None:
+            output.parent.mkdir(parents=True, exist_ok=True)
             write_results(results, output)
         if as_json:
             typer.echo(json.dumps(_scores(results), indent=1))
         else:
-            _show(results, results_file(folder_of(subject), quick=quick))
+            _show(results, [b.name for b in asked], output or results_file(folder_of(subject), quick=quick))
+            page = model if subject.head is not None else output
+            if page is not None:
+                typer.echo(f"a page about it: crossfield report {page}")
         if all(b.status == "missing" for b in results.benchmarks if b.name in {a.name for a in asked}):
             raise InputError("nothing of what was asked for could be measured; the reasons are above")
 
@@ -216,7 +225,7 @@ def _arguments(pairs: Sequence[str]) -> dict[str, Any]:
 
 @contextmanager
 def _bar() -> Iterator[Progress]:
-    """A bar per benchmark on a terminal; elsewhere a line when one begins."""
+    """One bar over all benchmarks on a terminal; elsewhere a line for each that has something to do."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -231,14 +240,17 @@ def _bar() -> Iterator[Progress]:
         transient=True,
         disable=not console.is_terminal,
     )
-    tasks: dict[str, Any] = {}
+    task = bar.add_task("reading the sets", total=0)
+    states: dict[str, tuple[int, int]] = {}
 
     def tell(name: str, done: int, total: int) -> None:
-        if name not in tasks:
-            tasks[name] = bar.add_task(name, total=total)
-            if not console.is_terminal:
-                console.print(f"{name}: {total - done} of {total} calculations to do", highlight=False)
-        bar.update(tasks[name], completed=done, refresh=True)
+        if name not in states and done < total and not console.is_terminal:
+            console.print(f"{name}: {total - done} of {total} calculations to do", highlight=False)
+        begun = name in states
+        states[name] = (done, total)
+        ended, in_all = (sum(numbers) for numbers in zip(*states.values()))
+        what = name if begun else "preparing"
+        bar.update(task, description=what, completed=ended, total=in_all, refresh=True)
 
     try:
         with bar:
@@ -275,7 +287,7 @@ def _scores(results: DomainResults) -> dict[str, Any]:
     return dict(values)
 
 
-def _show(results: DomainResults, file: Path) -> None:
+def _show(results: DomainResults, asked: Sequence[str], file: Path) -> None:
     from rich.console import Console
     from rich.table import Table
 
@@ -286,7 +298,7 @@ def _show(results: DomainResults, file: Path) -> None:
     table.add_column("done", justify="right", no_wrap=True)
     table.add_column("found", overflow="fold")
     for domain in results.domains:
-        own = [b for b in results.benchmarks if b.domain == domain.domain and b.status != "not run"]
+        own = [b for b in results.benchmarks if b.domain == domain.domain and b.name in asked]
         if own:
             name = domain.domain.replace("_", " ")
             table.add_row(f"[bold]{name}[/bold]", f"[bold]{_three(domain.score)}[/bold]")
@@ -295,9 +307,11 @@ def _show(results: DomainResults, file: Path) -> None:
             table.add_row(f"  {b.name}", _three(b.score), done, _found(b))
     console.print(table)
     console.print(_global(results))
-    not_run = [b.name for b in results.benchmarks if b.status == "not run"]
-    if not_run:
-        console.print(f"not run: {', '.join(not_run)}")
+    others = [b for b in results.benchmarks if b.name not in asked]
+    if earlier := sum(b.status != "not run" for b in others):
+        console.print(f"{earlier} further results are of earlier runs, and count in scores")
+    if not_run := sum(b.status == "not run" for b in others):
+        console.print(f"{not_run} benchmarks have not been run (crossfield bench domain --list)")
     console.print(f"results: {file}", soft_wrap=True, markup=False)
 
 
@@ -317,6 +331,11 @@ def _found(b: BenchmarkResult) -> str:
     for problem in b.problems:
         counts[problem.kind] = counts.get(problem.kind, 0) + 1
     remarks = [f"{count} {_KINDS.get(kind, kind)}" for kind, count in counts.items()]
+    broken = next((p for p in b.problems if p.kind in ("failed", "died", "input")), None)
+    if broken is not None:
+        remarks.append(escape(f"first {broken.name}: {broken.reason[:80]}"))
+    if b.reason:
+        remarks.append(escape(b.reason))
     if b.mismatch:
         remarks.append("another functional than the reference")
     if remarks:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import signal
@@ -173,6 +174,32 @@ def test_an_analysis_that_fails_costs_no_other_results() -> None:
     results = run(springs(), both, both, Sources(online=False), workers=0)
     assert [b.status for b in results.benchmarks] == ["missing", "complete"]
     assert results.benchmarks[0].reason.startswith("the analysis failed: ValidationError")
+
+
+def test_what_was_measured_stays_when_its_set_is_not_found_later() -> None:
+    sound, lost = toy(), toy(inputs=_unreadable)
+    first = measured(springs(), sound)
+    for _ in range(2):
+        later = measured(springs(), lost)
+        assert (later.status, later.score, later.entries) == (first.status, first.score, first.entries)
+        assert [n for n in later.notes if "set.zip: is damaged" in n] == list(later.notes)
+        assert len(later.notes) == 1
+
+
+def test_too_few_calculations_are_no_score() -> None:
+    assert measured(springs(), toy(inputs=_mostly_gold)).score is not None
+    few = dataclasses.replace(springs(), elements=frozenset({1}))
+    found = measured(few, toy(inputs=_mostly_gold))
+    assert (found.done, found.total, found.status, found.score) == (2, 5, "partial", None)
+    assert found.metrics[0].value is not None
+    assert "fewer than 50% of its calculations" in found.reason
+
+
+def _mostly_gold(sources: Sources) -> Inputs:
+    found = toys.inputs(sources)
+    for item in found.items[2:]:
+        item.structures["dimer"].symbols[:] = "Au"
+    return found
 
 
 def test_results_under_another_theory_are_not_mixed() -> None:

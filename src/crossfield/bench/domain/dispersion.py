@@ -35,6 +35,9 @@ _PARAMETERS = {
 }
 
 
+FUNCTIONALS = frozenset(_PARAMETERS) | {"ωb97m", "ωb97", "pw91", "lda", "optb88", "beef", "hf"}
+
+
 def functional(method: str) -> str:
     """The plain name of a functional, without dispersion, +U and remarks: "pbe" of "PBE-D3(BJ), no U"."""
     first = _name(method).lower().replace("²", "2")

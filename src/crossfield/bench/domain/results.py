@@ -14,6 +14,7 @@ from crossfield.errors import InputError
 from crossfield.files import replacing
 
 FORMAT = 1
+MEASURED = ("complete", "partial")  # status of benchmarks with numbers
 
 
 Score = Annotated[float, Field(ge=0, le=1 + 1e-9)]  # sums of weights are rounded
@@ -124,7 +125,8 @@ class BenchmarkResult(_Strict):
     Attributes:
         status: "complete"; "partial": some items are missing, for the reasons in `problems`; "missing": there
             are no numbers, for `reason`; "not run": it was not asked for.
-        score: weighted mean of the scores of its metrics; None where one of them has none.
+        score: weighted mean of the scores of its metrics; None where one of them has none, or fewer than half
+            of its calculations could be done.
         mismatch: a sentence if the model's functional is not that of the reference.
         dispersion: what was added ("D3(BJ) of PBE"), or why nothing was; "" where none is asked for.
         total, done: numbers of items, in the set (or its quick part), and calculated.

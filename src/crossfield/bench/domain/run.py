@@ -12,6 +12,7 @@ from crossfield.bench.domain.benchmark import Benchmark, Findings, Inputs, Item,
 from crossfield.bench.domain.desk import Job
 from crossfield.bench.domain.dispersion import dispersion_to_add, functional_mismatch
 from crossfield.bench.domain.results import (
+    MEASURED,
     BenchmarkResult,
     DomainResults,
     Problem,
@@ -28,6 +29,7 @@ from crossfield.bench.machine import processor
 from crossfield.errors import InputError
 from crossfield.theory.elements import symbols
 
+ENOUGH = 0.5  # share of the calculations of a benchmark without which it has no score
 Progress = Callable[[str, int, int], None]  # benchmark, items done, items in all
 
 
@@ -83,14 +85,23 @@ def run(
         shop = Shop(subject.make, workers, limit, store.folder / "output.log")
         _calculate(plans, store, shop, retry=retry, tell=progress or _silent)
         found = {n: _result(p, subject) if isinstance(p, _Plan) else p for n, p in planned.items()}
-        ordered = [
-            found.get(b.name) or before.get(b.name) or _without(b, "not run", "it was not asked for")
-            for b in catalogue
-        ]
+        ordered = [_latest(b, found.get(b.name), before.get(b.name)) for b in catalogue]
         results = _all(subject, ordered, quick=quick, workers=workers)
         write_results(results, file)
         note_subject(subject, folder)
     return results
+
+
+def _latest(
+    benchmark: Benchmark, new: BenchmarkResult | None, old: BenchmarkResult | None
+) -> BenchmarkResult:
+    """The result to keep: what was measured once does not go because a set could not be read later."""
+    if new is None:
+        return old or _without(benchmark, "not run", "it was not asked for")
+    if new.status != "missing" or new.total > 0 or old is None or old.status not in MEASURED:
+        return new
+    note = f"in a later run it was missing ({new.reason}); these are the numbers from before"
+    return old if note in old.notes else old.model_copy(update={"notes": (*old.notes, note)})
 
 
 def _silent(name: str, done: int, total: int) -> None:
@@ -218,10 +229,12 @@ def _analysed(
     benchmark = plan.benchmark
     findings = benchmark.analyse(plan.inputs, values)
     metrics = scored(benchmark.metrics, findings.metrics)
+    enough = len(values) >= ENOUGH * len(plan.items)
     return BenchmarkResult(
         **_described(benchmark),
         status="partial" if problems else "complete",
-        score=benchmark_score(metrics),
+        reason="" if enough else f"no score: fewer than {ENOUGH:.0%} of its calculations could be done",
+        score=benchmark_score(metrics) if enough else None,
         metrics=metrics,
         mismatch=functional_mismatch(subject.theory, benchmark.reference),
         dispersion=plan.remark,

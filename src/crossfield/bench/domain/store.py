@@ -19,8 +19,9 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from crossfield.bench.domain.benchmark import Benchmark, Item
-from crossfield.bench.domain.results import SubjectResult
+from crossfield.bench.domain.results import MEASURED, SubjectResult, read_results
 from crossfield.bench.domain.subject import Subject
+from crossfield.errors import InputError
 from crossfield.files import cache_folder, replacing
 from crossfield.replay.lock import locked
 from crossfield.zoo.download import file_sha256
@@ -112,7 +113,7 @@ def note_subject(subject: Subject, folder: Path) -> None:
 
 
 def kept_results(weights: Path) -> list[Path]:
-    """Results of a model file, one file for each head and precision; of a quick run if there is no other."""
+    """Results of a model file, one file for each head and precision: of quick runs if these have more."""
     digest = file_sha256(weights)
     found = []
     for note in sorted(_kept().glob(f"*/{SUBJECT}")):
@@ -120,10 +121,18 @@ def kept_results(weights: Path) -> list[Path]:
             subject = SubjectResult.model_validate_json(note.read_bytes())
         except (OSError, ValueError):
             continue  # the next run of this model writes it again
-        files = [results_file(note.parent, quick=quick) for quick in (False, True)]
         if subject.weights == digest:
-            found += [file for file in files if file.exists()][:1]
+            files = [results_file(note.parent, quick=quick) for quick in (False, True)]
+            found += sorted((file for file in files if file.exists()), key=_measured, reverse=True)[:1]
     return found
+
+
+def _measured(file: Path) -> int:
+    """Number of benchmarks with numbers in a file of results; of equal ones, the first is kept."""
+    try:
+        return sum(b.status in MEASURED for b in read_results(file).benchmarks)
+    except InputError:
+        return -1  # shown only if there is nothing better, and then refused by name
 
 
 def _kept() -> Path:

@@ -15,6 +15,7 @@ from typing import Any
 
 from ase.calculators.calculator import Calculator as AseCalculator
 
+from crossfield.bench.domain.dispersion import FUNCTIONALS, functional
 from crossfield.bench.domain.results import SubjectResult
 from crossfield.errors import InputError, nearest
 from crossfield.model.fingerprint import fingerprint
@@ -111,6 +112,18 @@ class Subject:
         if spin != 1 and "spin" not in self.reads:
             return f"multiplicity {spin}, and the model reads no spin"
         return None
+
+    @property
+    def doubt(self) -> str | None:
+        """What a user should know before: that it is not known what the answers stand for."""
+        if functional(self.theory.method) in FUNCTIONALS or self.head is not None:
+            return None
+        stated = (
+            f"{self.theory.method!r} is no functional that is known here"
+            if self.theory.method
+            else ("no --theory is given")
+        )
+        return f"{stated}: no D3 is added, and it cannot be told which references are of another functional"
 
     def as_result(self) -> SubjectResult:
         """As it is written down."""

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from crossfield.bench.domain.benchmark import Inputs
+from crossfield.bench.domain.desk import Desk, Job
 from crossfield.bench.domain.scores import score
 from crossfield.bench.domain.sets.diatomics import BENCHMARK, ELEMENTS, calculate, distances, shape
 from crossfield.bench.domain.sources import Sources
-from crossfield.bench.domain.workers import Job, calculate_all
 from tests.bench.domain.sets.pairs import Pairs, damaged, morse
 
 GRID = np.linspace(0.18, 6.0, 100)
@@ -92,7 +92,7 @@ def test_a_hole_at_short_distance_is_seen():
     s = shape(GRID, E, -slope)
     assert s.flips == 2
     assert s.minima == 1
-    assert s.repulsion is None  # a single point
+    assert s.repulsion == 1.0  # there is no wall
     assert s.attraction is not None
     assert s.attraction < 0.9
     assert shape(GRID[wall], E[wall], -slope[wall]).flips == 1
@@ -133,6 +133,6 @@ def test_without_values_there_are_no_numbers(inputs):
 def test_a_curve_that_is_not_finite_fails(inputs, tmp_path):
     item = inputs.items[0]
     job = Job("x", BENCHMARK.calculate, item, None)
-    (found,) = calculate_all([job], lambda: Pairs(damaged, 20.0), workers=1, log=tmp_path / "log")
-    assert found.outcome.status == "failed"
-    assert "finite" in found.outcome.reason
+    found = Desk(lambda: Pairs(damaged, 20.0), None).outcome(job)
+    assert found.status == "failed"
+    assert "finite" in found.reason

@@ -8,7 +8,7 @@ import yaml
 
 from crossfield.bench.domain.benchmark import Inputs
 from crossfield.bench.domain.sets import barriers
-from crossfield.bench.domain.sets.gmtkn55 import ALL, BENCHMARK, MAIN, PEG
+from crossfield.bench.domain.sets.gmtkn55 import BENCHMARK, CLOSED, MAIN, PEG
 from crossfield.bench.domain.sets.gmtkn55_read import QUICK
 from crossfield.bench.domain.sources import Sources
 from crossfield.bench.domain.store import item_digest
@@ -81,7 +81,7 @@ def test_wtmad2_weighs_errors_by_the_size_of_the_energies_of_a_subset(tmp_path: 
     metrics = analysed(BENCHMARK, found).metrics
     # S22: predicted 2 and -1 for 1 and -3, mean |E| 2; BHPERI: 1 for 4, mean |E| 4
     expected = ((1.0 + 2.0) * 56.84 / 2.0 + 3.0 * 56.84 / 4.0) / 3
-    assert metrics[MAIN] == pytest.approx(expected)
+    assert metrics[CLOSED] == pytest.approx(expected)
     assert metrics["WTMAD-2, intermolecular"] == pytest.approx(1.5 * 56.84 / 2.0)
     assert metrics["WTMAD-2, barrier heights"] == pytest.approx(3.0 * 56.84 / 4.0)
     assert metrics["WTMAD-2, small systems"] is None
@@ -104,11 +104,11 @@ def test_all_subsets_count_only_where_ions_and_radicals_were_calculated(tmp_path
     metrics = analysed(BENCHMARK, found, everything).metrics
     # BH76: 0 for 10, mean |E| 10
     expected = ((1.0 + 2.0) * 56.84 / 2.0 + 3.0 * 56.84 / 4.0 + 10.0 * 56.84 / 10.0) / 4
-    assert metrics[ALL] == pytest.approx(expected)
+    assert metrics[MAIN] == pytest.approx(expected)
     neutral = {name: v for name, v in everything.items() if not name.startswith("BH76")}
     findings = analysed(BENCHMARK, found, neutral)
-    assert findings.metrics[ALL] is None
-    assert findings.metrics[MAIN] == metrics[MAIN]
+    assert findings.metrics[MAIN] == findings.metrics[CLOSED] == metrics[CLOSED]
+    assert metrics[CLOSED] != metrics[MAIN]
     assert "No reaction was calculated of BH76." in findings.notes
 
 
@@ -138,7 +138,9 @@ def test_the_choice_and_the_weights_of_ml_peg_are_told_apart(tmp_path: Path) -> 
     findings = analysed(BENCHMARK, found)
     # without BHPERI, with BH76; weights as the file has them
     assert findings.metrics[PEG] == pytest.approx(((1.0 + 2.0) * 28.42 + 10.0 * 5.7) / 3)
-    notes = " ".join(findings.notes)
+    assert f"the 2 of {CLOSED}" in findings.notes[0]
+    closed = {name: v for name, v in calculated(BENCHMARK, found).items() if not name.startswith("BH76")}
+    notes = " ".join([*findings.notes, *analysed(BENCHMARK, found, closed).notes])
     assert "2 subsets all of whose molecules are neutral and closed-shell: S22, BHPERI." in notes
     assert "it counts BH76, which hold ions" in notes
     assert "leaves out BHPERI." in notes

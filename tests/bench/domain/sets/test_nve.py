@@ -9,10 +9,10 @@ from ase.build import bulk
 from ase.calculators.emt import EMT
 
 from crossfield.bench.domain.benchmark import Item
+from crossfield.bench.domain.desk import Desk, Job
 from crossfield.bench.domain.scores import benchmark_score, scored
 from crossfield.bench.domain.sets.nve import BENCHMARK, calculate
 from crossfield.bench.domain.sources import Sources
-from crossfield.bench.domain.workers import Job, calculate_all
 from tests.bench.domain.sets.pairs import Pairs, damaged, smooth_well
 
 SHORT = {"temperature": 300.0, "timestep": 2.0, "relaxation": 5, "warm_up": 0.1, "length": 0.4, "seed": 1}
@@ -84,8 +84,8 @@ def test_a_run_that_explodes_ends_and_is_told(inputs):
 
 def test_numbers_that_are_not_finite_fail(inputs, tmp_path):
     job = Job("x", BENCHMARK.calculate, copper(), None)
-    (found,) = calculate_all([job], lambda: Pairs(damaged), workers=1, log=tmp_path / "log")
-    assert found.outcome.status == "failed"
+    found = Desk(lambda: Pairs(damaged), None).outcome(job)
+    assert found.status == "failed"
 
 
 def test_runs_are_the_same_again():

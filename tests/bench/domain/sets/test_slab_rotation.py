@@ -5,9 +5,9 @@ import pytest
 from ase.neighborlist import neighbor_list
 
 from crossfield.bench.domain.benchmark import Item
+from crossfield.bench.domain.desk import Desk, Job
 from crossfield.bench.domain.sets.slab_rotation import BENCHMARK, calculate, views
 from crossfield.bench.domain.sources import Sources
-from crossfield.bench.domain.workers import Job, calculate_all
 from tests.bench.domain.sets.pairs import Pairs, damaged, random_weights
 
 FEW = {"seed": 1, "angles": [2.0, 30.0], "random": 2}
@@ -89,8 +89,8 @@ def test_an_energy_per_number_of_atoms_is_found_by_cells_alone(inputs):
 def test_numbers_that_are_not_finite_reach_the_runner(inputs, tmp_path):
     item = Item("x", inputs.items[0].structures, FEW)
     job = Job("x", BENCHMARK.calculate, item, None)
-    (found,) = calculate_all([job], lambda: Pairs(damaged), workers=1, log=tmp_path / "log")
-    assert found.outcome.status == "failed"
+    found = Desk(lambda: Pairs(damaged), None).outcome(job)
+    assert found.status == "failed"
 
 
 def test_nothing_calculated_gives_no_numbers(inputs):

@@ -83,3 +83,14 @@ def test_what_does_not_fit_is_noted_and_the_rest_goes_on(tmp_path: Path) -> None
         ("set", "16 of the 23"),
     ):
         assert any(n == name and part in reason for n, reason in reasons), name
+
+
+@pytest.mark.parametrize("content", [b"", b"\0\0\0", b"\xff\xfe", b"x 1\n" * 9, b"1e400\n" * 20])
+@pytest.mark.parametrize("name", ["POSCAR_solid", "POSCAR_molecule", "nmol", "lattice_energy_DMC"])
+def test_a_file_of_anything_is_listed_and_the_rest_is_read(tmp_path: Path, name: str, content: bytes) -> None:
+    crystal(tmp_path, "04_ammonia", "NH3", "-38.0 0.1")
+    crystal(tmp_path, "07_co2", "CO2", "-29.0 0.3")
+    (tmp_path / "lattice_energy" / "04_ammonia" / name).write_bytes(content)
+    inputs = read(tmp_path)
+    assert [item.name for item in inputs.items] == ["07_co2"]
+    assert "04_ammonia" in {problem.name for problem in inputs.problems}
