@@ -109,11 +109,13 @@ def back_end() -> str:
 
 
 def _head_lines(head: Head, provenance: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    from crossfield.theory import dispersion_of
+
     theory = head.theory
     yield "theory", theory.name
     if theory.method or theory.basis:
         yield "method", " / ".join(part for part in (theory.method, theory.basis) if part)
-    yield "dispersion", theory.dispersion
+    yield "dispersion", dispersion_of(theory)
     yield "charge", f"{theory.charge}; spin {theory.spin}"
     for what in ("data", "notes"):
         if text := getattr(theory, what):

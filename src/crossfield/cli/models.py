@@ -109,6 +109,8 @@ def _size(model: Published) -> str:
 def _show(model: Published) -> None:
     from rich.console import Console
 
+    from crossfield.theory import dispersion_of
+
     console = Console(soft_wrap=True, highlight=False, markup=False)
     console.print(model.name, style="bold")
     for what, text in _prose(model):
@@ -119,7 +121,7 @@ def _show(model: Published) -> None:
         console.print(f"\nhead {head}{' (default)' if head == model.default_head else ''}", style="bold")
         console.print(_line("theory", theory.name))
         console.print(_line("method", " / ".join(part for part in (theory.method, theory.basis) if part)))
-        console.print(_line("dispersion", theory.dispersion))
+        console.print(_line("dispersion", dispersion_of(theory)))
 
 
 def _prose(model: Published) -> Iterator[tuple[str, str]]:

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from crossfield.errors import InputError
 from crossfield.model import Model, ModelConfig
-from crossfield.theory import Head
+from crossfield.theory import Head, dispersion_of
 from crossfield.train.restart import KIND as RESTART
 from crossfield.zoo import checkpoint, container
 
@@ -117,7 +117,7 @@ def _head(head: Head, data: Mapping[str, Any]) -> HeadFacts:
         name=head.name,
         theory=theory.name,
         method=" / ".join(part for part in (theory.method, theory.basis) if part),
-        dispersion=theory.dispersion,
+        dispersion=dispersion_of(theory),
         elements=elements,
         scale=head.scale,
         shift=head.shift,
