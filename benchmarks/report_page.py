@@ -150,9 +150,7 @@ def main() -> None:
             print(f"Chromium {browser.version}, plotly {versions('plotly')['plotly']}; medians, s\n")
             print(f"| opened at | {' | '.join(TIMES)} |\n|{' --- |' * (1 + len(TIMES))}")
             for place in PLACES:
-                rounds = [
-                    open_page(browser, page.resolve().as_uri() + place) for _ in range(options.rounds)
-                ]
+                rounds = [open_page(browser, page.resolve().as_uri() + place) for _ in range(options.rounds)]
                 medians = [f"{statistics.median(column):.2f}" for column in zip(*rounds, strict=True)]
                 print(f"| {place or 'the first tab'} | {' | '.join(medians)} |")
             browser.close()

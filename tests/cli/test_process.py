@@ -36,6 +36,7 @@ def test_train_from_a_configuration(script: str, data: Path, tmp_path: Path) -> 
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     assert f"best weights: {tmp_path / 'run' / 'best.safetensors'}" in done.stdout
+    assert done.stdout.endswith(f"a page about it: crossfield report {tmp_path / 'run'}\n")
     assert [h.name for h in checkpoint.load(tmp_path / "run" / "best.safetensors").heads] == [
         "molecules",
         "crystals",

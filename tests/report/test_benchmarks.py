@@ -12,13 +12,16 @@ from typing import Any
 import pytest
 
 from crossfield.bench.domain.published import published_results
-from crossfield.bench.domain.results import BenchmarkResult, Curve, Entry, Problem, Structure
+from crossfield.bench.domain.results import BenchmarkResult, Curve, DomainResults, Entry, Problem, Structure
 from crossfield.report.benchmarks import benchmark_sections, script
+from crossfield.report.domain_names import named
 from crossfield.report.domain_others import metric_table
 from crossfield.report.domain_panel import SubsetErrors, panel, subset_errors
 from crossfield.report.domain_payload import curve_data, packed, pair_of, structure_data
+from crossfield.report.domain_radar import Named
 from crossfield.report.domain_words import amount, coverage, global_words, letters
-from tests.report.made_results import HOSTILE, large, metric, not_run, result, results, small
+from crossfield.report.section import Section
+from tests.report.made_results import HOSTILE, large_sections, metric, not_run, result, results, small
 
 SCORED = {
     "materials": 0.9,
@@ -27,6 +30,11 @@ SCORED = {
     "surfaces": 0.6,
     "physicality": 0.5,
 }
+
+
+def tabs_of(found: DomainResults) -> list[Section]:
+    """The tabs about the results of one model."""
+    return benchmark_sections([Named("", found)])
 
 
 class Seen(HTMLParser):
@@ -68,7 +76,10 @@ def row_of(html: str, title: str) -> str:
 def test_the_global_score_is_told_when_all_weighted_domains_have_one() -> None:
     every = results(tuple(scored(d, d, s) for d, s in SCORED.items()))
     # 0.25 0.9 + 0.2 0.8 + 0.25 0.7 + 0.2 0.6 + 0.1 0.5
-    assert global_words(every) == ("0.730", "with the weights of arXiv 2510.25380; 5 of 5 benchmarks")
+    assert global_words(every) == (
+        "0.730",
+        "with the weights of arXiv 2510.25380; from 5 of 5 benchmarks, 5 of them complete",
+    )
 
 
 @pytest.mark.parametrize(
@@ -88,14 +99,14 @@ def test_without_a_domain_there_is_no_global_score_and_the_reason_is_told(
 ) -> None:
     some = results(tuple(scored(d, d, s) if d not in absent else not_run(d, d) for d, s in SCORED.items()))
     assert global_words(some) == ("not available", remark)
-    text = Seen(benchmark_sections(some)[0].html).text
+    text = Seen(tabs_of(some)[0].html).text
     assert f"not available {remark}" in text
     if len(absent) == len(SCORED):
         assert "No benchmark has results yet" in text
 
 
 def test_what_is_missing_is_there_with_its_reason_and_is_no_zero() -> None:
-    html = benchmark_sections(small())[0].html
+    html = tabs_of(small())[0].html
     missing, idle = Seen(row_of(html, "S24")).text, Seen(row_of(html, "PHONONS")).text
     assert "missing set s24 is neither in --data nor in the cache" in missing
     assert "1 missing or unreadable in the set" in missing
@@ -106,7 +117,7 @@ def test_what_is_missing_is_there_with_its_reason_and_is_no_zero() -> None:
 
 
 def test_a_row_tells_score_coverage_metrics_and_remarks() -> None:
-    row = row_of(benchmark_sections(small())[0].html, "S30L")
+    row = row_of(tabs_of(small())[0].html, "S30L")
     text = Seen(row).text
     assert 'style="width:100.0%"' in row
     assert "1.00" in text
@@ -117,8 +128,8 @@ def test_a_row_tells_score_coverage_metrics_and_remarks() -> None:
 
 def test_quick_results_are_labelled() -> None:
     only = (scored("x23", "molecular_crystals", 0.5),)
-    assert "Quick results" in Seen(benchmark_sections(results(only, quick=True))[0].html).text
-    assert "Quick results" not in Seen(benchmark_sections(results(only))[0].html).text
+    assert "Quick results" in Seen(tabs_of(results(only, quick=True))[0].html).text
+    assert "Quick results" not in Seen(tabs_of(results(only))[0].html).text
 
 
 def test_nothing_from_a_file_of_results_becomes_markup() -> None:
@@ -142,7 +153,7 @@ def test_nothing_from_a_file_of_results_becomes_markup() -> None:
         structures={HOSTILE: {HOSTILE: Structure(Z=(1,), positions=((0, 0, 0),))}},
         seconds=2.0,
     )
-    for section in benchmark_sections(results((bad,)), head=HOSTILE):
+    for section in benchmark_sections([Named(HOSTILE, results((bad,)))]):
         seen = Seen(section.html)
         assert "img" not in seen.tags
         assert re.fullmatch(r"[\w-]+", section.id)
@@ -151,10 +162,10 @@ def test_nothing_from_a_file_of_results_becomes_markup() -> None:
 
 
 def test_ids_are_used_once_even_with_the_results_of_two_heads() -> None:
-    sections = [*benchmark_sections(small(), head="a"), *benchmark_sections(small(), head="b+")]
+    sections = benchmark_sections([Named("a", small()), Named("b+", small())])
     ids = [id for section in sections for id in [section.id, *Seen(section.html).ids]]
     assert len(ids) == len(set(ids))
-    assert [s.title for s in sections[:3]] == ["Benchmarks a", "Curves a", "Timing a"]
+    assert [s.title for s in sections] == ["Compare", "Benchmarks a", "Benchmarks b+", "Curves", "Timing"]
 
 
 def test_names_that_differ_have_ids_that_differ() -> None:
@@ -274,7 +285,7 @@ def test_coverage_counts_problems_by_kind() -> None:
 
 def test_published_global_scores_stand_in_order_with_that_of_the_model() -> None:
     every = results(tuple(scored(d, d, s) for d, s in SCORED.items()))  # 0.730
-    text = Seen(benchmark_sections(every)[0].html).text
+    text = Seen(tabs_of(every)[0].html).text
     names = [o.model for o in published_results()["global"]]
     better = {o.model for o in published_results()["global"] if o.value > 0.73}
     assert better
@@ -282,6 +293,63 @@ def test_published_global_scores_stand_in_order_with_that_of_the_model() -> None
     at = text.index("this model 0.730")
     assert {name for name in names if text.index(f"{name} 0.") < at} == better
     assert "arXiv 2510.25380" in text
+
+
+@pytest.mark.parametrize(
+    ("found", "row"),
+    [
+        (small(), "this model (not comparable: 3 of 5 benchmarks) not available"),
+        (
+            results(tuple(scored(d, d, 1.0) for d in SCORED), quick=True),
+            "this model (not comparable: quick) 1.000",
+        ),
+        (
+            results((*(scored(d, d, 1.0) for d in SCORED), not_run("phonons", "materials"))),
+            "this model (not comparable: 5 of 6 benchmarks) 1.000",
+        ),
+    ],
+)
+def test_what_is_no_whole_result_has_no_place_among_published_scores(found: DomainResults, row: str) -> None:
+    text = Seen(tabs_of(found)[0].html).text
+    assert all(text.index(f"{o.model} 0.") < text.index(row) for o in published_results()["global"])
+
+
+def test_scores_tell_what_they_are_from_in_the_same_words_everywhere() -> None:
+    part = result(
+        "s30l",
+        "molecules",
+        status="partial",
+        reason="no score: fewer than 50% of its calculations could be done",
+        metrics=(metric("MAE", 1.0, 0, 2, "eV"),),
+        score=None,
+    )
+    shown = result("nve", "physicality", title="NVE", metrics=(metric("drift", 1.0, None, None, "meV"),))
+    found = (scored("x23", "molecules", 0.5), part, not_run("lnci16", "molecules"), shown)
+    full, quick = (Seen(tabs_of(results(found, quick=q))[0].html).text for q in (False, True))
+    assert full.count("from 1 of 3 benchmarks, 1 of them complete") == 2  # the domain's row, and its table
+    assert quick.count("from 1 of 3 benchmarks, 1 of them complete in their quick part") == 2
+    assert "1 of 3 1 of them complete, 1 not run, 1 shown and never scored" in full
+    assert "no score: fewer than 50% of its calculations could be done" in full
+    assert "shown, and never scored" in full
+    assert "not scored" in row_of(tabs_of(results(found))[0].html, "NVE")
+
+
+def test_the_part_of_a_quick_run_is_not_called_complete() -> None:
+    only = (scored("x23", "molecular_crystals", 0.5),)
+    quick = row_of(tabs_of(results(only, quick=True))[0].html, "X23")
+    assert 'class="chip quick"' in quick
+    assert "quick part complete" in quick
+    assert 'class="chip complete"' in row_of(tabs_of(results(only))[0].html, "X23")
+    sheet = panel(only[0], "p", quick=True)
+    assert "quick part complete" in sheet
+
+
+@pytest.mark.parametrize("covered", [None, 0.5])
+def test_results_without_benchmarks_or_domains_are_a_page(covered: float | None) -> None:
+    empty = results(()).model_copy(update={"domains": (), "covered_score": covered})
+    text = Seen(tabs_of(empty)[0].html).text
+    assert "not available" in text
+    assert "No benchmark has results yet" in text
 
 
 def test_published_numbers_stand_beside_the_metric_with_what_differs() -> None:
@@ -300,22 +368,75 @@ def test_published_numbers_stand_beside_the_metric_with_what_differs() -> None:
 def test_timing_adds_up() -> None:
     slow = result("s24", "surfaces", title="S24", total=30, done=20, seconds=5000.0)
     fast = result("x23", "molecular_crystals", title="X23", total=2, done=2, seconds=100.0)
-    timing = benchmark_sections(results((slow, fast, not_run("eos", "materials"))))[-1]
+    timing = tabs_of(results((slow, fast, not_run("eos", "materials"))))[-1]
     text = Seen(timing.html).text
     assert timing.title == "Timing"
     assert "Calculations 22" in text
     assert "Time in all 85.0 min" in text
     assert "S24 Surfaces 5,000.0 20 250 20 of 30" in text
+    assert "X23 Molecular crystals 100.0 2 – 2 of 2" in text  # two calculations are mostly start
+    assert "including the start of each process" in text
     assert "EOS" not in text
 
 
 def test_without_curves_and_times_there_is_still_a_page() -> None:
-    sections = benchmark_sections(results((not_run("eos", "materials"),)))
+    sections = tabs_of(results((not_run("eos", "materials"),)))
     assert [s.id for s in sections] == ["benchmarks", "timing"]
     assert "Nothing was calculated yet" in Seen(sections[1].html).text
-    assert [s.id for s in benchmark_sections(results(()))] == ["benchmarks", "timing"]
+    assert [s.id for s in tabs_of(results(()))] == ["benchmarks", "timing"]
 
 
 def test_a_page_with_everything_stays_small() -> None:
-    sections = benchmark_sections(large())
-    assert sum(len(section.html) for section in sections) < 12e6
+    assert sum(len(section.html) for section in large_sections()) < 12e6
+
+
+def named_results(**models: DomainResults) -> list[Named]:
+    return [Named(name, found) for name, found in models.items()]
+
+
+def test_several_results_are_compared_by_benchmark() -> None:
+    whole = results((scored("x23", "molecules", 0.5), not_run("s30l", "molecules")))
+    part = scored("x23", "molecules", 0.25).model_copy(update={"status": "partial"})
+    heavy = metric("heavy", 7.5, 0, 10, "meV").model_copy(update={"weight": 3.0})
+    only = result("s30l", "molecules", title="S30L", metrics=(metric("light", 1, 0, 2, "eV"), heavy))
+    other = results((part, only))
+    compare = benchmark_sections(named_results(first=whole, second=other))[0]
+    text = Seen(compare.html).text
+    assert compare.title == "Compare"
+    assert "X23 Molecules 0.500 0.250 * MAE, eV 0.5 0.75" in text
+    assert "S30L Molecules – 0.312 heavy, meV – 7.5" in text  # (0.5 + 3 0.25) / 4
+    assert "Molecules 0.25 0.500 * 0.281 *" in text  # one of two benchmarks; one of them in part
+    assert 'title="from 1 of 2 benchmarks, 1 of them complete"' in compare.html
+    (radar,) = re.findall(r'aria-label="(Radar[^"]*)"', compare.html)
+    assert radar == "Radar of scores: first: Molecules 0.50. second: Molecules 0.28"
+
+
+def test_quick_results_among_others_are_named() -> None:
+    full, quick = (results((scored("x23", "molecules", 0.5),), quick=q) for q in (False, True))
+    text = Seen(benchmark_sections(named_results(a=full, b=quick))[0].html).text
+    assert "of a small part of every set only: b." in text
+
+
+def test_names_of_results_are_short_and_differ() -> None:
+    def of(name: str, head: str | None, *, weights: bool = True, quick: bool = False) -> DomainResults:
+        subject = {"name": name, "head": head, "weights": "0" * 64 if weights else None}
+        found = results((), quick=quick)
+        return found.model_copy(update={"subject": found.subject.model_copy(update=subject)})
+
+    chgnet = of('chgnet.model.dynamics:CHGNetCalculator {"use_device": "cpu"}', None, weights=False)
+    emt = of("ase.calculators.emt:EMT", None, weights=False)
+    assert names(named([chgnet, of("runs/my/best.safetensors", "my", quick=True), emt])) == [
+        "CHGNetCalculator",
+        "my, quick",
+        "EMT",
+    ]
+    assert names(named([of("runs/a/best.safetensors", "pbe"), of("runs/b/large.safetensors", "pbe")])) == [
+        "a, pbe",
+        "large, pbe",
+    ]
+    assert names(named([emt, emt])) == ["ase.calculators.emt:EMT (1)", "ase.calculators.emt:EMT (2)"]
+    assert names(named([emt])) == [""]
+
+
+def names(found: list[Named]) -> list[str]:
+    return [each.name for each in found]

@@ -5,50 +5,38 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
 from crossfield.report.build import build_report, find_subject
-from crossfield.report.page import render
-from tests.report.browser import Watched, chromium
+from crossfield.report.page import Report, render
+from crossfield.report.parity_section import parity_section
+from tests.report.browser import Scheme, Window
+from tests.report.predicted import predictions
 from tests.report.runs import FORGETTING, HOSTILE, epoch, make_run
 from tests.report.serving import serving
 
-POINT = ".plot .scatterlayer .trace:nth-child({trace}) .points path:nth-child({point})"
+ALL_DRAWN = "!drawing && nextFigure() === null"
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as browser:
-        yield browser
-
-
-@pytest.fixture(scope="module")
-def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("page")
-    run = make_run(folder / "run", ("pbe", "dft"), forgetting=FORGETTING)
-    path = folder / "report.html"
-    path.write_text(render(build_report(find_subject(str(run)))), "utf-8")
-    return path
+def html(tmp_path_factory: pytest.TempPathFactory) -> str:
+    run = make_run(tmp_path_factory.mktemp("page") / "run", ("pbe", "dft"), forgetting=FORGETTING)
+    return render(build_report(find_subject(str(run))))
 
 
 @pytest.fixture
-def watched(browser: Browser, file: Path) -> Iterator[Watched]:
-    context = browser.new_context(color_scheme="light", viewport={"width": 1280, "height": 900})
-    watched = Watched(context.new_page())
-    watched.page.goto(file.as_uri())
-    yield watched
-    assert watched.complaints == []
-    assert {url.partition(":")[0] for url in watched.requests} <= {"file", "data", "blob"}
-    context.close()
+def page(window: Window, html: str) -> Page:
+    return window.show(html)
 
 
 @pytest.fixture
-def page(watched: Watched) -> Page:
-    return watched.page
+def seen(window: Window, html: str) -> Page:
+    """As the test before has left it: for tests that begin with a choice of their own."""
+    return window.return_to(html)
 
 
 def selected(page: Page) -> str:
@@ -64,8 +52,7 @@ def until(page: Page, condition: str) -> None:
         page.wait_for_timeout(50)
 
 
-def test_every_tab_opens_and_draws_without_a_complaint(watched: Watched) -> None:
-    page = watched.page
+def test_every_tab_opens_and_draws_without_a_complaint(page: Page) -> None:
     names = page.locator('[role="tab"]').all_inner_texts()
     assert names == ["Overview", "Training", "Errors", "Parity", "Forgetting", "E0", "Elements", "Model card"]
     for name in names:
@@ -84,9 +71,15 @@ def test_figures_are_drawn_when_they_are_first_seen(page: Page) -> None:
     assert page.evaluate("drawn.size") < page.locator(".figure").count()
     page.locator("#panel-training .figure").last.scroll_into_view_if_needed()
     expect(page.locator("#panel-training .js-plotly-plot")).to_have_count(count)
+    buttons = page.locator("#panel-training .modebar-btn")
+    assert buttons.count() >= count
+    assert not {b.get_attribute("data-title") for b in buttons.all()} & {
+        "Share chart...",
+        "Edit in Chart Studio",
+    }
 
 
-def test_tabs_follow_the_keyboard_and_the_address(page: Page, file: Path) -> None:
+def test_tabs_follow_the_keyboard_and_the_address(page: Page, window: Window) -> None:
     page.get_by_role("tab", name="Overview").focus()
     for key, name in (
         ("ArrowRight", "Training"),
@@ -102,17 +95,16 @@ def test_tabs_follow_the_keyboard_and_the_address(page: Page, file: Path) -> Non
     assert page.url.endswith("#training")
     page.go_back()
     assert selected(page) == "Overview"
-    page.goto(f"{file.as_uri()}#elements")
+    page.goto(f"{window.file.as_uri()}#elements")
     page.reload()
     assert selected(page) == "Elements"
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.className") == "skip"
 
 
-def test_the_theme_follows_the_system_and_then_the_reader(browser: Browser, file: Path) -> None:
-    context = browser.new_context(color_scheme="dark")
-    page = context.new_page()
-    page.goto(f"{file.as_uri()}#training")
+def test_the_theme_follows_the_system_and_then_the_reader(window: Window, html: str) -> None:
+    page = window.show(html, scheme="dark")
+    page.get_by_role("tab", name="Training").click()
     theme = "document.documentElement.dataset.theme"
     text = "getComputedStyle(document.querySelector('.xtick text')).fill"
     expect(page.locator(".xtick text").first).to_be_visible()
@@ -121,42 +113,86 @@ def test_the_theme_follows_the_system_and_then_the_reader(browser: Browser, file
     page.get_by_role("button", name="Light or dark colours").click()
     until(page, f"{text} !== '{before}'")
     assert page.evaluate(theme) == "light"
-    page.reload()
+    window.visit(window.file.as_uri(), scheme="dark")
     assert page.evaluate(theme) == "light"
-    context.close()
 
 
-def test_hovering_a_point_tells_what_it_is(page: Page) -> None:
-    page.get_by_role("tab", name="Training").click()
-    figure = page.locator(".figure", has_text="Energy: MAE")
+def test_hovering_a_point_tells_what_it_is(seen: Page) -> None:
+    seen.get_by_role("tab", name="Training").click()
+    figure = seen.locator(".figure", has_text="Energy: MAE")
     expect(figure.locator(".points path")).to_have_count(6)  # two heads, three validations
     box = figure.locator(".points path").nth(1).bounding_box()
     assert box is not None
-    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    seen.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
     label = figure.locator(".hoverlayer .hovertext")
     expect(label).to_contain_text("pbe, validation")
     expect(label).to_contain_text("500.0 meV/atom")
     expect(label).to_contain_text("step 20, epoch 2")
 
 
-def test_heads_and_axes_are_switched(page: Page) -> None:
+def test_hovering_a_density_tells_how_many_labels_are_there(window: Window) -> None:
+    labels = np.repeat([[0.0, 1.0, 2.0]], 1000, axis=0)
+    predicted = labels.copy()
+    predicted[:50] += 1.0  # the 150 components that are drawn as points; the others are on the diagonal
+    section = parity_section(predictions({"Z": [6] * 1000, "forces": (labels, predicted)}))
+    page = window.show(render(Report("a", "b", "", (section,))))
+    figure = page.locator(".figure").first
+    plot = figure.locator(".plotly .nsewdrag")
+    expect(figure.locator(".heatmaplayer image")).to_have_count(1)
+    plot.scroll_into_view_if_needed()
+    box = plot.bounding_box()
+    assert box is not None
+    bottom = box["y"] + box["height"] - 1  # the cells are 2 pixels high
+    page.mouse.move(box["x"] + 2, bottom)
+    expect(figure.locator(".hoverlayer")).to_contain_text("950 labels")
+    page.mouse.move(box["x"] + box["width"] / 2, bottom)  # nothing is there
+    expect(figure.locator(".hoverlayer .hovertext")).to_have_count(0)
+
+
+def test_a_window_of_another_width_draws_figures_anew(page: Page) -> None:
     page.get_by_role("tab", name="Training").click()
-    figure = page.locator(".figure", has_text="Energy: MAE")
+    until(page, f"document.querySelector('#panel-training .main-svg') && {ALL_DRAWN}")
+    width = "document.querySelector('#panel-training .main-svg').width.baseVal.value"
+    before = page.evaluate(width)
+    page.get_by_role("tab", name="Overview").click()
+    page.set_viewport_size({"width": 700, "height": 600})
+    page.get_by_role("tab", name="Training").click()
+    until(page, f"{width} !== {before} && {ALL_DRAWN}")
+    assert page.evaluate(f"{width} === document.querySelector('#panel-training .plot').clientWidth")
+
+
+def test_printing_draws_the_figures_of_all_tabs(page: Page) -> None:
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    until(page, "document.querySelectorAll('.figure .main-svg').length > 0")
+    count = page.locator(".figure").count()
+    expect(page.locator(".figure .js-plotly-plot")).to_have_count(count)
+    widths = "[...document.querySelectorAll('.figure .plot')].map((p) => p._fullLayout.width - p.clientWidth)"
+    assert page.evaluate(widths) == [0] * count
+    page.evaluate("dispatchEvent(new Event('afterprint'))")
+    expect(page.locator('[role="tabpanel"]:visible')).to_have_count(1)
+
+
+def test_heads_and_axes_are_switched(seen: Page) -> None:
+    seen.get_by_role("tab", name="Training").click()
+    figure = seen.locator(".figure", has_text="Energy: MAE")
     expect(figure.locator(".scatterlayer .trace")).to_have_count(4)
-    button = page.get_by_role("button", name="pbe")
+    button = seen.get_by_role("button", name="pbe")
     button.press("Enter")
     expect(button).to_have_attribute("aria-pressed", "false")
     expect(figure.locator(".scatterlayer .trace")).to_have_count(2)
     kind = "document.querySelector('#panel-training .plot')._fullLayout.yaxis.type"
-    assert page.evaluate(kind) == "log"
+    assert seen.evaluate(kind) == "log"
     figure.get_by_label("logarithmic").uncheck()
-    until(page, f"{kind} === 'linear'")
+    until(seen, f"{kind} === 'linear'")
     expect(figure.locator(".scatterlayer .trace")).to_have_count(2)
+    figure.get_by_label("logarithmic").check()
+    button.press("Enter")
+    expect(figure.locator(".scatterlayer .trace")).to_have_count(4)
 
 
-def test_tables_sort_by_value_with_what_is_missing_last(page: Page) -> None:
-    page.get_by_role("tab", name="Forgetting").click()
-    table = page.locator("#panel-forgetting table").first
+def test_tables_sort_by_value_with_what_is_missing_last(seen: Page) -> None:
+    seen.get_by_role("tab", name="Forgetting").click()
+    table = seen.locator("#panel-forgetting table").first
     head = table.get_by_role("columnheader", name="allowed", exact=True)
     orders = []
     for order in ("ascending", "descending"):
@@ -169,56 +205,46 @@ def test_tables_sort_by_value_with_what_is_missing_last(page: Page) -> None:
     assert table.locator("tbody tr td:last-of-type").all_inner_texts() == ["new", "within", "worse"]
 
 
-def test_elements_are_reached_by_arrow_keys(page: Page) -> None:
-    page.get_by_role("tab", name="Elements").click()
-    page.locator('.elements button[tabindex="0"]').focus()
-    told = page.locator(".element-details")
+def test_elements_are_reached_by_arrow_keys(seen: Page) -> None:
+    seen.get_by_role("tab", name="Elements").click()
+    seen.locator('.elements button[tabindex="0"]').focus()
+    told = seen.locator(".element-details")
     expect(told).to_contain_text("Hydrogen")
-    page.keyboard.press("ArrowRight")
+    seen.keyboard.press("ArrowRight")
     expect(told).to_contain_text("Helium")
-    page.keyboard.press("ArrowDown")
+    seen.keyboard.press("ArrowDown")
     expect(told).to_contain_text("Neon")
-    page.locator(".elements button", has_text="Og").hover()
+    seen.locator(".elements button", has_text="Og").hover()
     expect(told).to_contain_text("Oganesson")
-    assert page.locator('.elements button[tabindex="0"]').count() == 1
+    assert seen.locator('.elements button[tabindex="0"]').count() == 1
 
 
-def test_narrow_screens_scroll_tables_and_not_the_page(browser: Browser, file: Path) -> None:
-    context = browser.new_context(viewport={"width": 390, "height": 800})
-    page = context.new_page()
-    page.goto(file.as_uri())
+def test_narrow_screens_scroll_tables_and_not_the_page(window: Window, html: str) -> None:
+    page = window.show(html, width=390)
     for tab in page.locator('[role="tab"]').all():
         tab.click()
         assert page.evaluate("document.documentElement.scrollWidth") <= 390
-    context.close()
 
 
-def test_names_of_heads_run_no_code(browser: Browser, tmp_path: Path) -> None:
+def test_names_of_heads_run_no_code(window: Window, tmp_path: Path) -> None:
     forgetting = json.loads(json.dumps(FORGETTING).replace('"pbe"', json.dumps(HOSTILE)))
     run = make_run(tmp_path / "run", (HOSTILE, "dft"), forgetting=forgetting)
-    (tmp_path / "a.html").write_text(render(build_report(find_subject(str(run)))), "utf-8")
-    watched = Watched(browser.new_page())
-    watched.page.goto((tmp_path / "a.html").as_uri())
+    page = window.show(render(build_report(find_subject(str(run)))))
     for name in ("Training", "Forgetting", "E0", "Elements"):
-        watched.page.get_by_role("tab", name=name).click()
-        watched.page.wait_for_timeout(100)
-    expect(watched.page.locator(".ytick text", has_text="<img").first).to_be_attached()
-    assert watched.page.title().endswith("/run")
-    assert watched.page.locator("main img").count() == 0
-    assert watched.complaints == []
-    watched.page.close()
+        page.get_by_role("tab", name=name).click()
+        until(page, ALL_DRAWN)
+    expect(page.locator(".ytick text", has_text="<img").first).to_be_attached()
+    assert page.title().endswith("/run")
+    assert page.locator("main img").count() == 0
 
 
-def test_text_stands_out_from_what_is_behind_it(browser: Browser, file: Path) -> None:
-    """WCAG AA, 4.5 : 1, for every text that is in sight, light and dark."""
-    for scheme in ("light", "dark"):
-        context = browser.new_context(color_scheme=scheme)  # type: ignore[arg-type]
-        page = context.new_page()
-        page.goto(file.as_uri())
-        for tab in page.locator('[role="tab"]').all():
-            tab.click()
-            assert page.evaluate(CONTRAST) == [], (scheme, tab.inner_text())
-        context.close()
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_text_stands_out_from_what_is_behind_it(window: Window, html: str, scheme: Scheme) -> None:
+    """WCAG AA, 4.5 : 1, for every text that is in sight."""
+    page = window.show(html, scheme=scheme)
+    for tab in page.locator('[role="tab"]').all():
+        tab.click()
+        assert page.evaluate(CONTRAST) == [], tab.inner_text()
 
 
 CONTRAST = """() => {
@@ -248,12 +274,10 @@ CONTRAST = """() => {
 }"""
 
 
-def test_a_live_page_follows_the_log(browser: Browser, tmp_path: Path) -> None:
+def test_a_live_page_follows_the_log(window: Window, tmp_path: Path) -> None:
     run = make_run(tmp_path / "run", ("pbe", "dft"), epochs=2, finished=False)
     with serving(run) as server:
-        watched = Watched(browser.new_page())
-        page = watched.page
-        page.goto(f"{server.url}#training")
+        page = window.visit(f"{server.url}#training")
         figure = page.locator(".figure", has_text="Energy: MAE")
         expect(figure.locator(".points path")).to_have_count(4)
         page.evaluate(ZOOM)
@@ -273,9 +297,7 @@ def test_a_live_page_follows_the_log(browser: Browser, tmp_path: Path) -> None:
         make_run(run, ("pbe", "dft"), epochs=3, finished=True)
         expect(page.locator(".state")).to_contain_text("Finished", timeout=15_000)
         expect(page.get_by_role("tab", name="Model card")).to_be_visible()
-        assert watched.complaints == []
-        assert all(url.startswith((server.url, "data:")) for url in watched.requests)
-        page.close()
+        page.goto("about:blank")  # asks no more
 
 
 ZOOM = "Plotly.relayout(document.querySelector('#panel-training .plot'), {'xaxis.range': [5, 40]})"

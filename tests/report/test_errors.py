@@ -74,6 +74,7 @@ def test_rows_by_hand() -> None:
         {"Z": [1], "energy": (-4.0, -4.3)},  # no forces
         atom((-2.0, 0.0), split="train"),
         atom((-4.0, 0.0), split="train"),
+        atom((0.0, 0.1), split="train"),  # an isolated one, from which E0 is
     )
     rows = {(r.quantity, r.split): r for r in error_rows(p, seed=0)}
     energy = rows["energy", "test"]

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import os
 import re
+import time
 from html import unescape
 from pathlib import Path
 
 import pytest
 from ase.data import atomic_numbers
 
-from crossfield.report.elements import elements_section, place
+from crossfield.report.domain_radar import Named
+from crossfield.report.elements import elements_section, place, training_atoms
 from crossfield.report.energies import energies_section
 from crossfield.report.forgotten import forgetting_section
 from crossfield.report.logged import Forgetting
 from crossfield.report.overview import overview_section, run_notes
 from crossfield.report.run import Run, read_run
 from crossfield.report.training import training_section
-from tests.report.runs import FORGETTING, HOSTILE, make_run
+from tests.report.made_results import small
+from tests.report.predicted import predictions
+from tests.report.runs import FORGETTING, HOSTILE, epoch, make_run
 from tests.report.test_run import write_restart
 
 
@@ -99,8 +105,8 @@ def test_gaps_in_the_log_are_no_points(tmp_path: Path) -> None:
 
 def test_errors_stand_against_a_constant(run: Run) -> None:
     table = rows(overview_section(run.model, run).html)
-    assert ["pbe", "energy, meV/atom", "30", "60", "300", "10.0%", "10"] in table
-    assert ["dft", "forces, meV/Å", "60", "120", "300", "20.0%", "90"] in table
+    assert ["pbe", "energy, meV/atom", "30", "60", "300", "10.0 %", "10"] in table
+    assert ["dft", "forces, meV/Å", "60", "120", "300", "20.0 %", "90"] in table
     assert ["pbe", "a", "method / basis", "none", "taught", "4", "–", "1", "2", "2"] in table
 
 
@@ -142,18 +148,62 @@ def test_a_run_that_goes_on_shows_how_far_it_is(tmp_path: Path) -> None:
     assert ["pbe", "energy, meV/atom", "1,000", "2,000", "10"] in rows(html)
 
 
+def test_scores_of_benchmarks_stand_in_the_overview_with_a_link(run: Run) -> None:
+    html = overview_section(run.model, run, [Named("", small())]).html
+    table = rows(html)
+    assert ["Materials", "0.25", "0.940", "from 1 of 2 benchmarks, 1 of them complete"] in table
+    assert ["Global", "", "–", "from 3 of 5 benchmarks, 2 of them complete"] in table
+    assert 'href="#benchmarks"' in html
+    assert "Scores of head pbe, whole sets" in html
+    several = overview_section(run.model, run, [Named("a", small()), Named("b", small())]).html
+    assert 'href="#compare"' in several
+    assert ["Materials", "0.25", "0.940 *", "0.940 *"] in rows(several)
+
+
+def test_a_page_that_follows_a_run_says_that_it_runs(tmp_path: Path) -> None:
+    run = read_run(make_run(tmp_path, epochs=1, finished=False))
+    silent = dataclasses.replace(run, read=run.written + 61)
+    assert "Running." in overview_section(run.model, run, live=True).html
+    for other, live in ((run, False), (silent, True)):
+        assert "Not finished" in overview_section(run.model, other, live=live).html
+
+
+@pytest.mark.parametrize(
+    ("training", "finished", "text"),
+    [
+        (
+            {"epochs": 667, "minutes": 0.25},
+            True,
+            "by training.minutes (0.25); of at most 667 epochs or",
+        ),
+        ({"epochs": 3, "minutes": 0.25}, True, "all of 3<"),
+        (
+            {"epochs": 667, "minutes": 30, "early_stop": 2},
+            True,
+            "stopped by training.early_stop; of at most",
+        ),
+        ({"epochs": 667, "minutes": 30}, False, "of at most 667 epochs or 30 minutes<"),
+        ({}, True, "<dt>Epoch</dt><dd>3</dd>"),
+    ],
+)
+def test_what_ended_a_run_is_told(run: Run, training: dict, finished: bool, text: str) -> None:
+    told = dataclasses.replace(run, config={"training": training}, errors=run.errors if finished else None)
+    assert text in overview_section(None, told).html  # three epochs of 5 s
+
+
 def test_changes_are_relative_to_before_with_the_tolerance_marked() -> None:
     html = forgetting_section(Forgetting.model_validate(FORGETTING), with_base=True, finished=True).html
     assert "Worse than the tolerance of 5 %: pbe: forces." in html
     assert ["pbe", "forces, meV/Å", "12", "40", "60", "+8 to +32", "42", "worse"] in rows(html)
-    figure = named(html, "Change of the mean absolute error")
-    worse, within, new = figure["data"]
+    worse, within, new, tolerance = named(html, "Change of the MAE")["data"]
     assert new["x"] == pytest.approx([-50.0])
     assert worse["x"] == pytest.approx([50.0])
     assert worse["error_x"]["arrayminus"] == pytest.approx([30.0])  # 50 % less 20 %
     assert worse["error_x"]["array"] == pytest.approx([30.0])
     assert within["x"] == pytest.approx([2.0])
-    assert 5.0 in [shape["x0"] for shape in figure["layout"]["shapes"]]
+    assert tolerance["x"] == [5.0, 5.0]  # none of the new head
+    assert tolerance["y"] == ["pbe, energy", "pbe, forces"]
+    assert "Drift" not in "".join(figures(html))
 
 
 def test_the_matrix_shows_before_after_and_change() -> None:
@@ -175,7 +225,25 @@ def test_drift_from_own_answers_is_relative_to_their_spread() -> None:
     assert heat["z"] == [pytest.approx([2.5, 0.0])]  # 0.01 of a spread of 0.02 / 0.05
     assert heat["text"][0][0] == "0 → 10"
     assert "drifted from them" in html
-    assert "Change of the mean" not in html
+    within, tolerance = named(html, "* Drift from the base")["data"]
+    assert within["x"] == pytest.approx([2.5])
+    # of a change of 8 to 32 meV/Å, and a spread of 400
+    assert within["error_x"]["arrayminus"] == pytest.approx([0.5])
+    assert within["error_x"]["array"] == pytest.approx([5.5])
+    assert (tolerance["x"], tolerance["y"]) == ([5.0], ["pbe *, forces"])
+    assert not [alt for alt in figures(html) if alt.startswith("Change of")]
+
+
+def test_drift_is_starred_among_errors(tmp_path: Path) -> None:
+    run = read_run(make_run(tmp_path))
+    assert run.model is not None
+    data = {"dft": {"own_answers": True}}
+    model = dataclasses.replace(run.model, provenance={"data": data})
+    html = overview_section(model, run).html
+    heads = {row[0] for row in rows(html) if len(row) == 7 and row[0] != "head"}
+    assert heads == {"pbe", "dft *"}
+    assert "*: drift from the base's own answers, no error." in unescape(html)
+    assert "drift" not in overview_section(run.model, run).html
 
 
 @pytest.mark.parametrize(
@@ -222,6 +290,34 @@ def test_the_periodic_table_tells_coverage_and_frames(run: Run) -> None:
     assert labels[0] == "Hydrogen (H, 1): pbe (E0 -1.000 eV, 4 training frames); dft (E0 -2.000 eV)"
     assert labels[1] == "Helium (He, 2): not covered by any head"
     assert html.count('tabindex="0"') == 1
+
+
+def test_atoms_are_told_of_heads_whose_training_frames_are_all_there(run: Run) -> None:
+    assert run.model is not None
+    frames = [{"Z": [1, 1, 8], "head": h, "split": s} for h in ("pbe", "dft") for s in ("train", "test")]
+    known = training_atoms(predictions(*frames, frames[0], heads=("pbe", "dft")))
+    assert known == {"pbe": {1: 4, 8: 2}, "dft": {1: 2, 8: 1}}
+    assert training_atoms(predictions(*frames, heads=("pbe", "dft"), train=1)) == {"dft": {1: 2, 8: 1}}
+    html = elements_section(run.model, known).html
+    assert "pbe (E0 -1.000 eV, 4 training frames, 4 training atoms); dft (E0 -2.000 eV, 2" in html
+
+
+def test_a_run_that_is_silent_for_long_was_probably_interrupted(tmp_path: Path) -> None:
+    folder = make_run(tmp_path, ("pbe",), epochs=1, finished=False)
+    slow = epoch(2, ("pbe",), seconds=605.0)  # an epoch of 10 min: silence of 30 min is not long
+    with (folder / "log.jsonl").open("a") as log:
+        log.write(json.dumps(slow) + "\n")
+
+    def told(minutes: float) -> list[str]:
+        for file in folder.iterdir():
+            os.utime(file, (time.time() - 60 * minutes,) * 2)
+        return [text for _, text in run_notes(read_run(folder)) if "interrupted" in text]
+
+    assert told(29) == []
+    (text,) = told(31)
+    assert text.startswith("Nothing has been written for 31 minutes")
+    (folder / "errors.json").write_text("{}")
+    assert told(31) == []  # it has ended
 
 
 def test_names_of_heads_never_become_markup(tmp_path: Path) -> None:

@@ -347,14 +347,15 @@ _KINDS = {"input": "missing or malformed in the set"}
 
 
 def _global(results: DomainResults) -> str:
-    quick = " (quick: small parts of the sets)" if results.quick else ""
+    counted = [d for d in results.domains if d.weight > 0]
+    complete, total = sum(d.complete for d in counted), sum(d.total for d in counted)
+    scored = complete + sum(d.partial for d in counted)
+    extent = f"from {scored} of {total} benchmarks, {complete} of them complete"
+    extent += " in their quick part" if results.quick else ""
     if results.global_score is not None:
-        counted = [d for d in results.domains if d.weight > 0]
-        complete, total = sum(d.complete for d in counted), sum(d.total for d in counted)
-        of = "" if complete == total else f", of {complete} complete benchmarks among {total}"
-        return f"global score {results.global_score:.3f}{quick}{of}"
-    missing = [d.domain.replace("_", " ") for d in results.domains if d.weight > 0 and d.score is None]
-    text = f"no global score{quick}: {', '.join(missing)} missing"
+        return f"global score {results.global_score:.3f}, {extent}"
+    missing = [d.domain.replace("_", " ") for d in counted if d.score is None]
+    text = f"no global score: {', '.join(missing)} missing"
     if results.covered_score is not None:
-        text += f"; {results.covered_score:.3f} over {results.covered_weight:.2f} of the weight"
+        text += f"; {results.covered_score:.3f} over {results.covered_weight:.2f} of the weight, {extent}"
     return text

@@ -66,5 +66,6 @@ def register(app: typer.Typer) -> None:
         result = run(settings, resume=resume, overwrite=overwrite)
         if result.interrupted:
             raise typer.Exit(130)
+        typer.echo(f"a page about it: crossfield report {settings.folder}")
         if result.forgot and settings.forgetting.fail:
             raise typer.Exit(FORGOT)

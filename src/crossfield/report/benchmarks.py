@@ -2,41 +2,55 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 from importlib import resources
 
-from crossfield.bench.domain.results import DomainResults
-from crossfield.report.domain_curves import curves_section
+from crossfield.report.domain_compare import compare_section
+from crossfield.report.domain_curves import curves
 from crossfield.report.domain_panel import panel
+from crossfield.report.domain_radar import Named
 from crossfield.report.domain_scores import domain_table, summary
 from crossfield.report.domain_words import letters
+from crossfield.report.pieces import heading
 from crossfield.report.section import Section
-from crossfield.report.timing import timing_section
+from crossfield.report.timing import timing
 
 SCRIPTS = ("sheet.js", "structure.js", "bench.js", "curves.js")  # in this order; the last one starts all
 
 
-def benchmark_sections(results: DomainResults, *, head: str = "") -> list[Section]:
-    """Tabs about the results of one model.
+def benchmark_sections(found: Sequence[Named]) -> list[Section]:
+    """Tabs about the results of one model, or of several.
 
     Args:
-        results: what `crossfield bench domain` found.
-        head: told in the titles, on a page with the results of several heads.
+        found: what `crossfield bench domain` found; the names are told where there are several.
 
     Returns:
-        Benchmarks, Curves where there are any, and Timing.
+        Compare if there are several; Benchmarks of each; Curves where there are any; and Timing.
     """
-    end, of = (f"-{letters(head)}", f" {head}") if head else ("", "")
-    prefix = f"benchmarks{end}"
+    return [
+        *([compare_section(found)] if len(found) > 1 else []),
+        *(_benchmarks(each) for each in found),
+        *_merged("curves", "Curves", [(each.name, curves(each)) for each in found]),
+        *_merged("timing", "Timing", [(each.name, timing(each.results)) for each in found]),
+    ]
+
+
+def _benchmarks(each: Named) -> Section:
+    end, of = (f"-{letters(each.name)}", f" {each.name}") if each.name else ("", "")
+    prefix, results = f"benchmarks{end}", each.results
     parts = [f"<style>{_asset('bench.css')}</style>", summary(results)]
     for domain in dict.fromkeys(b.domain for b in results.benchmarks):
         own = [b for b in results.benchmarks if b.domain == domain]
-        parts.append(domain_table(domain, own, prefix))
-        parts += [panel(result, prefix) for result in own]
-    sections = [Section(prefix, f"Benchmarks{of}", "".join(parts), script())]
-    curves = curves_section(results, script(), id=f"curves{end}", title=f"Curves{of}")
-    timing = timing_section(results, id=f"timing{end}", title=f"Timing{of}")
-    return [*sections, *([curves] if curves else []), timing]
+        parts.append(domain_table(domain, own, prefix, quick=results.quick))
+        parts += [panel(result, prefix, quick=results.quick) for result in own]
+    return Section(prefix, f"Benchmarks{of}", "".join(parts), script())
+
+
+def _merged(id: str, title: str, parts: Sequence[tuple[str, str]]) -> list[Section]:
+    """One tab with a part for each of the results that have something to show there."""
+    html = "".join((heading(name) if name else "") + part for name, part in parts if part)
+    return [Section(id, title, html, script())] if html else []
 
 
 @cache

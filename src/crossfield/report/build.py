@@ -9,12 +9,14 @@ from datetime import datetime
 from pathlib import Path
 
 from crossfield import __version__
-from crossfield.bench.domain.results import DomainResults, read_results
+from crossfield.bench.domain.results import read_results
 from crossfield.bench.domain.store import kept_results
 from crossfield.errors import InputError
 from crossfield.report.benchmarks import benchmark_sections
 from crossfield.report.card import card_section
-from crossfield.report.elements import elements_section
+from crossfield.report.domain_names import named, short_name
+from crossfield.report.domain_radar import Named
+from crossfield.report.elements import elements_section, training_atoms
 from crossfield.report.energies import energies_section
 from crossfield.report.errors import errors_section
 from crossfield.report.facts import ModelFacts, read_model
@@ -93,18 +95,21 @@ def build_report(subject: Subject, *, live: bool = False) -> Report:
     results = [read_results(path) for path in subject.results]
     made = "" if live else f", {datetime.now().astimezone():%Y-%m-%d %H:%M %Z}"
     return Report(
-        title=subject.name if run or model else " and ".join(dict.fromkeys(r.subject.name for r in results)),
+        title=subject.name
+        if run or model
+        else " and ".join(dict.fromkeys(short_name(r.subject) for r in results)),
         subtitle=_subtitle(run, model),
         footer=f"Crossfield {__version__}{made}",
-        sections=tuple(_sections(subject, run, model, results)),
+        sections=tuple(_sections(subject, run, model, named(results), live)),
     )
 
 
 def _sections(
-    subject: Subject, run: Run | None, model: ModelFacts | None, results: Sequence[DomainResults]
+    subject: Subject, run: Run | None, model: ModelFacts | None, results: Sequence[Named], live: bool
 ) -> Iterator[Section]:
     if run is not None or model is not None:
-        yield overview_section(model, run)
+        yield overview_section(model, run, results, live=live)
+    predictions = None
     if run is not None:
         yield training_section(run)
         file = RunFolder(run.path).predictions
@@ -113,11 +118,11 @@ def _sections(
         yield parity_section(predictions)
         if run.forgetting is not None or run.config.get("base"):
             yield forgetting_section(run.forgetting, with_base=True, finished=run.finished)
-    for result, name in zip(results, _names(results)):
-        yield from benchmark_sections(result, head=name)
+    if results:
+        yield from benchmark_sections(results)
     if model is not None:
         yield energies_section(model)
-        yield elements_section(model)
+        yield elements_section(model, training_atoms(predictions))
     weights = subject.weights or (_weights(run) if run else None)
     if weights is not None:
         yield card_section(card_of(weights, name=subject.name))
@@ -127,18 +132,6 @@ def _weights(run: Run) -> Path | None:
     """Those of a run that has ended; before, the card would be another one after every epoch."""
     folder = RunFolder(run.path)
     return next((path for path in (folder.best, folder.last) if run.finished and path.exists()), None)
-
-
-def _names(results: Sequence[DomainResults]) -> list[str]:
-    """What tells the results apart where there are several: the head, else the model, else a number."""
-    if len(results) == 1:
-        return [""]
-    heads = [r.subject.head or "" for r in results]
-    full = [f"{r.subject.name} {head}".strip() for r, head in zip(results, heads)]
-    return [
-        head if head and heads.count(head) == 1 else name if full.count(name) == 1 else f"{name} {i}"
-        for i, (head, name) in enumerate(zip(heads, full), start=1)
-    ]
 
 
 def _name(path: Path) -> str:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from html import escape
 
-from crossfield.bench.domain.results import DomainResults
 from crossfield.report.domain_payload import curve_data, packed
+from crossfield.report.domain_radar import Named
+from crossfield.report.domain_words import letters
 from crossfield.report.pieces import paragraph
-from crossfield.report.section import Section
 
 ABOUT = (
     "Choose a benchmark and a curve, or a pair of elements. A double click on the figure shows the whole "
@@ -15,17 +15,15 @@ ABOUT = (
 )
 
 
-def curves_section(
-    results: DomainResults, script: str, *, id: str = "curves", title: str = "Curves"
-) -> Section | None:
-    """All curves, drawn one at a time; None where there are none."""
-    found = curve_data(results.benchmarks)
+def curves(each: Named) -> str:
+    """All curves of one of the results, drawn one at a time; empty where there are none."""
+    found = curve_data(each.results.benchmarks)
     if not found:
-        return None
-    counts = ", ".join(f"{len(each['curves']):,} of {each['title']}" for each in found)
-    html = (
+        return ""
+    id = f"curves-{letters(each.name)}-data" if each.name else "curves-data"
+    counts = ", ".join(f"{len(curve['curves']):,} of {curve['title']}" for curve in found)
+    return (
         paragraph(f"{ABOUT} There are {counts}.")
-        + f'<div class="bench-curves" data-id="{escape(id)}-data"></div>'
-        + packed(found, f"{id}-data")
+        + f'<div class="bench-curves" data-id="{escape(id)}"></div>'
+        + packed(found, id)
     )
-    return Section(id, title, html, script)

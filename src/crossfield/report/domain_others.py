@@ -7,24 +7,30 @@ from html import escape
 
 from crossfield.bench.domain.published import PublishedResult, published_results
 from crossfield.bench.domain.results import BenchmarkResult, DomainResults
-from crossfield.report.domain_words import amount, global_words
+from crossfield.report.domain_words import amount, global_words, not_comparable
 from crossfield.report.pieces import details, paragraph
 from crossfield.report.table import Cell, number, table
 
 FOLDED = 8  # rows, and more, are folded away
 THIS = "this model"
+MISSING = float("inf")  # what is missing comes last in any order
 CAPTION = "This model, and what others have published"
 
 
 def global_table(results: DomainResults) -> str:
-    """The global score beside those that others have published; the best first."""
+    """The global score beside those that others have published, the best first.
+
+    What is no whole result has no place among them: it stands below, and says why.
+    """
     others = published_results().get("global", ())
     if not others:
         return ""
     said, _ = global_words(results)
-    score = float("inf") if results.global_score is None else results.global_score
+    doubt = not_comparable(results)
+    score = -MISSING if results.global_score is None or doubt else results.global_score
     marks = _marks(others)
-    ranked: list[tuple[float, list[str | Cell]]] = [(score, [Cell(THIS, css="own"), Cell(said, score), "–"])]
+    name = Cell(f"{THIS} (not comparable: {doubt})" if doubt else THIS, css="own")
+    ranked: list[tuple[float, list[str | Cell]]] = [(score, [name, Cell(said, abs(score)), "–"])]
     for o in others:
         ranked.append((o.value, [o.model, number(o.value, "{:.3f}"), marks[_words(o)]]))
     rows = [row for _, row in sorted(ranked, key=lambda pair: -pair[0])]

@@ -69,14 +69,14 @@ def entry_error(entry: Entry) -> float | None:
     return entry.predicted - entry.reference
 
 
-def panel(result: BenchmarkResult, prefix: str) -> str:
+def panel(result: BenchmarkResult, prefix: str, *, quick: bool = False) -> str:
     """What opens under the name of a benchmark; entries, problems and structures are unpacked then."""
     id = escape(panel_id(result, prefix))
     parts = [
         f'<header><h5 id="{id}-title" tabindex="-1">{escape(result.title)}</h5>'
         '<button type="button" class="bench-close">Close</button></header>',
         paragraph(result.description),
-        _facts(result),
+        _facts(result, quick),
         notes([("warn", result.mismatch)] if result.mismatch else []),
         notes([("plain", note) for note in result.notes]),
         _metric_table(result),
@@ -94,9 +94,9 @@ def panel(result: BenchmarkResult, prefix: str) -> str:
     return opening + "".join(parts) + "</section>"
 
 
-def _facts(result: BenchmarkResult) -> str:
+def _facts(result: BenchmarkResult, quick: bool) -> str:
     facts = [
-        ("Status", chip(result)),
+        ("Status", chip(result, quick=quick)),
         ("Reference", escape(result.reference or "none needed")),
         ("Calculated", escape(coverage(result))),
         ("Dispersion", escape(result.dispersion)),

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from html import escape
 
+import numpy as np
 from ase.data import atomic_names, chemical_symbols
 
 from crossfield.report.facts import ModelFacts
 from crossfield.report.palette import look
 from crossfield.report.pieces import paragraph, swatch
 from crossfield.report.section import Section
+from crossfield.train.predictions import Predictions
+
+Atoms = Mapping[str, Mapping[int, int]]  # training atoms by head and element
 
 LAST = 118
 LANTHANUM, ACTINIUM = 57, 89  # the rows below the table begin with these
@@ -20,15 +25,20 @@ ABOUT = (
 )
 
 
-def elements_section(model: ModelFacts) -> Section:
-    """The table as buttons, with a line that tells all about the chosen element."""
+def elements_section(model: ModelFacts, atoms: Atoms | None = None) -> Section:
+    """The table as buttons, with a line that tells all about the chosen element.
+
+    Args:
+        model: whose heads.
+        atoms: as of `training_atoms`; None: not known.
+    """
     names = [head.name for head in model.heads]
     key = "".join(f"<li>{swatch(i)} {escape(name)}</li>" for i, name in enumerate(names))
     seen = {Z: _frames(model, Z) for Z in range(1, LAST + 1)}
     most = max((count for count in seen.values() if count), default=0)
     covered = [Z for Z in seen if any(Z in head.elements for head in model.heads)]
     first = covered[0] if covered else 1
-    cells = "".join(_cell(model, Z, seen[Z], most, first) for Z in seen)
+    cells = "".join(_cell(model, Z, seen[Z], most, first, atoms or {}) for Z in seen)
     html = (
         paragraph(ABOUT)
         + f'<ol class="key">{key}</ol>'
@@ -36,6 +46,16 @@ def elements_section(model: ModelFacts) -> Section:
         + f'<div class="elements" role="group" aria-label="Periodic table">{cells}</div>'
     )
     return Section("elements", "Elements", html)
+
+
+def training_atoms(predictions: Predictions | None) -> Atoms:
+    """Atoms of each element in the training frames of those heads that have all of them in the file."""
+    p, found = predictions, {}
+    for head in p.heads if p is not None else ():
+        if p is not None and not p.left_out("train", head):
+            counts = np.bincount(p.Z[p.chosen("train", head)[p.frame_of_atom]])
+            found[head] = {Z: int(counts[Z]) for Z in np.flatnonzero(counts).tolist()}
+    return found
 
 
 def place(Z: int) -> tuple[int, int]:
@@ -61,11 +81,11 @@ def _frames(model: ModelFacts, Z: int) -> int | None:
     return sum(counts) if counts else None
 
 
-def _cell(model: ModelFacts, Z: int, frames: int | None, most: int, first: int) -> str:
+def _cell(model: ModelFacts, Z: int, frames: int | None, most: int, first: int, atoms: Atoms) -> str:
     row, column = place(Z)
     kind = "covered" if any(Z in head.elements for head in model.heads) else "missing"
     shade = math.log1p(frames) / math.log1p(most) if frames and most else 0.0
-    text = f"{atomic_names[Z]} ({chemical_symbols[Z]}, {Z}): {_coverage(model, Z)}"
+    text = f"{atomic_names[Z]} ({chemical_symbols[Z]}, {Z}): {_coverage(model, Z, atoms)}"
     marks = "".join(
         f'<i style="--c:{look(i).colour}"{" class=on" if Z in head.elements else ""}></i>'
         for i, head in enumerate(model.heads)
@@ -78,10 +98,12 @@ def _cell(model: ModelFacts, Z: int, frames: int | None, most: int, first: int) 
     )
 
 
-def _coverage(model: ModelFacts, Z: int) -> str:
+def _coverage(model: ModelFacts, Z: int, atoms: Atoms) -> str:
     parts = []
     for head in model.heads:
         if (e := head.elements.get(Z)) is not None:
             frames = "" if e.frames is None else f", {e.frames:,} training frames"
+            count = atoms.get(head.name, {}).get(Z)
+            frames += "" if count is None else f", {count:,} training atoms"
             parts.append(f"{head.name} (E0 {e.E0:.3f} eV{frames})")
     return "; ".join(parts) or "not covered by any head"

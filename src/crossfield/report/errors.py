@@ -21,6 +21,10 @@ from crossfield.train.forgetting import QUANTITIES, Quantity
 from crossfield.train.predictions import Predictions
 
 WORST = 10
+SAME = 1e-6  # eV
+CONSTANT = (
+    "constant (mean of the training set)"  # the guess that errors stand against, by this name everywhere
+)
 
 
 @dataclass(frozen=True)
@@ -51,8 +55,8 @@ def errors_section(predictions: Predictions | None, *, seed: int = 0) -> Section
     rows = error_rows(predictions, seed=seed)
     html = paragraph(
         f"MAE and RMSE with {100 * CONFIDENCE:g} % intervals in brackets, by resampling frames (not "
-        "components, which err together). The baseline guesses the mean training energy per atom after E0, "
-        "no forces and no stress: its MAE is the spread that there is to explain."
+        f"components, which err together). The {CONSTANT} guesses the mean training energy "
+        "per atom after E0, no forces and no stress: its MAE is the spread that there is to explain."
     )
     html += notes(
         [
@@ -98,17 +102,19 @@ def error_rows(predictions: Predictions, *, seed: int) -> list[Row]:
 
 def frame_sums(pairs: Pairs) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Frames that have pairs, and (frames, 3) sums of |d|, d^2 and 1 over those of each."""
-    frames, place = np.unique(pairs.frame, return_inverse=True)
-    d = pairs.error
-    terms = (np.abs(d), d * d, np.ones(len(d)))
-    return frames, np.stack([np.bincount(place, term, len(frames)) for term in terms], axis=1)
+    d, count = pairs.error, np.bincount(pairs.frame)
+    frames = np.flatnonzero(count)
+    terms = (np.bincount(pairs.frame, weights=term)[frames] for term in (np.abs(d), d * d))
+    return frames.astype(np.int64), np.stack([*terms, count[frames]], axis=1)
 
 
 def _baseline(predictions: Predictions, pairs: Pairs, head: str) -> float:
     """MAE of E0 plus the mean energy per atom of the training frames, of no forces, and of no stress."""
     guess = 0.0
     if pairs.quantity == "energy":
-        known = pairs_of(predictions, head, "train", "energy").reference
+        train = pairs_of(predictions, head, "train", "energy")
+        isolated = (predictions.atoms[train.frame] == 1) & (np.abs(train.reference) < SAME)
+        known = train.reference[~isolated]  # such atoms are what E0 is from, and no frames of the data
         guess = float(known.mean()) if len(known) else np.nan
     return float(np.abs(pairs.reference - guess).mean()) if len(pairs) else np.nan
 
@@ -137,8 +143,8 @@ def _table(rows: Sequence[Row]) -> str:
         f"RMSE {interval}",
         "frames",
         "labels",
-        "baseline MAE",
-        "of the baseline",
+        "MAE of the constant",
+        "MAE / that",
     )
     return table(head, shown, caption="Errors of the best weights", heads=2)
 
@@ -188,10 +194,10 @@ def worst_frames(
     for quantity in QUANTITIES:
         pairs = pairs_of(predictions, head, split, quantity)
         frames, sums = frame_sums(pairs)
-        own = sums[:, 0] / sums[:, 2]
+        own, mean = sums[:, 0] / sums[:, 2], pairs.mae
         signed = pairs.error if quantity == "energy" else own
         for frame, off, value in zip(frames.tolist(), own.tolist(), signed.tolist()):
-            ratios[frame] = max(ratios.get(frame, 0.0), off / pairs.mae if pairs.mae else 0.0)
+            ratios[frame] = max(ratios.get(frame, 0.0), off / mean if mean else 0.0)
             errors.setdefault(frame, {})[quantity] = SHOWN[quantity].factor * value
     for frame in sorted(ratios, key=lambda frame: -ratios[frame])[:count]:
         yield frame, ratios[frame], errors[frame]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from html import escape
 
 import plotly.graph_objects as go
@@ -10,7 +12,7 @@ from crossfield.report.crossed_heads import matrix
 from crossfield.report.figure import figure
 from crossfield.report.logged import Change, Forgetting
 from crossfield.report.palette import BAD, GOOD, NEUTRAL
-from crossfield.report.pieces import heading, notes, paragraph
+from crossfield.report.pieces import grid, heading, notes, paragraph
 from crossfield.report.section import Section
 from crossfield.report.table import Cell, number, table
 from crossfield.train.forgetting import UNITS
@@ -35,7 +37,7 @@ def forgetting_section(report: Forgetting | None, *, with_base: bool, finished: 
         else:
             html = notes([("warn", "forgetting.json is missing.")]) if finished else paragraph(NOT_YET)
         return Section("forgetting", "Forgetting", html)
-    parts = [_verdict(report), _change_table(report), _change_figure(report)]
+    parts = [_verdict(report), _change_table(report), _figures(report)]
     if any(len(row.after) > 1 for row in report.matrix):
         parts += [
             heading("Frames of one head, answers of another"),
@@ -99,73 +101,125 @@ def _change_table(report: Forgetting) -> str:
     return html
 
 
-def _change_figure(report: Forgetting) -> str:
-    """Changes relative to before, with intervals and the tolerance; drift has nothing to be relative to."""
-    rows = [c for c in report.changes if c.before and c.after is not None and not c.own_answers]
-    if not rows:
-        return ""
+def _figures(report: Forgetting) -> str:
+    """Errors relative to those before, and drift relative to the spread: each has a figure of its own."""
+    errors = [_Mark(c, *_relative(c)) for c in report.changes if not c.own_answers and c.before]
+    drifts = [
+        _Mark(c, *_of_spread(c, c.allowed / report.tolerance))
+        for c in report.changes
+        if c.own_answers and c.allowed and report.tolerance
+    ]
+    interval = f"{100 * report.confidence:g} % intervals"
+    return grid(
+        _change_figure([mark for mark in marks if mark.x is not None], report.tolerance, *texts)
+        for marks, texts in (
+            (errors, ("change of the MAE, %", f"Change of the MAE (right is worse), with {interval}")),
+            (
+                drifts,
+                (
+                    "drift, % of the spread",
+                    f"* Drift from the base's own answers (right is further), with {interval}",
+                ),
+            ),
+        )
+        if any(mark.x is not None for mark in marks)
+    )
+
+
+@dataclass(frozen=True)
+class _Mark:
+    """A row of a figure, in percent."""
+
+    change: Change
+    x: float | None
+    low: float
+    high: float
+
+    @property
+    def name(self) -> str:
+        star = " *" if self.change.own_answers else ""
+        return f"{escape(self.change.head)}{star}, {self.change.quantity}"
+
+
+def _relative(c: Change) -> tuple[float | None, float, float]:
+    """The change and its interval, % of the error before."""
+    if c.after is None or not c.before:
+        return None, 0.0, 0.0
+    low, high = (100 * _value(end, c.after - c.before) / c.before for end in c.interval)
+    return 100 * (c.after / c.before - 1), low, high
+
+
+def _of_spread(c: Change, spread: float) -> tuple[float | None, float, float]:
+    """Drift and its interval, % of the spread of the labels."""
+    if c.after is None:
+        return None, 0.0, 0.0
+    before = _value(c.before, 0.0)
+    low, high = (100 * (before + _value(end, c.after - before)) / spread for end in c.interval)
+    return 100 * c.after / spread, low, high
+
+
+def _change_figure(rows: Sequence[_Mark], tolerance: float, axis: str, title: str) -> str:
+    """Marks with intervals; the tolerance stands in those rows alone that it applies to."""
     fig = go.Figure()
+    bound = [m for m in rows if m.change.allowed is not None]
     for name, colour, symbol, chosen in (
-        ("worse than allowed", BAD, "x", [c for c in rows if c.worse]),
-        ("within the tolerance", GOOD, "circle", [c for c in rows if not c.worse and c.allowed is not None]),
-        ("new head", NEUTRAL, "diamond", [c for c in rows if not c.worse and c.allowed is None]),
+        ("worse than allowed", BAD, "x", [m for m in rows if m.change.worse]),
+        ("within the tolerance", GOOD, "circle", [m for m in bound if not m.change.worse]),
+        ("new head", NEUTRAL, "diamond", [m for m in rows if m.change.allowed is None]),
     ):
         if chosen:
-            fig.add_trace(_changes(name, colour, symbol, chosen))
+            fig.add_trace(_marks(name, colour, symbol, chosen))
+    if bound:
+        fig.add_trace(
+            go.Scatter(
+                x=[100 * tolerance] * len(bound),
+                y=[m.name for m in bound],
+                name=f"tolerance {100 * tolerance:g} %",
+                mode="markers",
+                marker={"symbol": "line-ns", "size": 26, "line": {"color": BAD, "width": 2}},
+                hoverinfo="skip",
+            )
+        )
     fig.add_vline(x=0, line={"color": NEUTRAL, "width": 1})
-    fig.add_vline(
-        x=100 * report.tolerance,
-        line={"color": BAD, "width": 1, "dash": "dash"},
-        annotation={
-            "text": f"tolerance {100 * report.tolerance:g} %",
-            "yref": "paper",
-            "y": 1.08,
-            "showarrow": False,
-        },
-    )
     fig.update_layout(
-        xaxis={"title": "change of the MAE, % (right is worse)"},
+        xaxis={"title": axis},
         yaxis={
             "type": "category",
             "automargin": True,
             "categoryorder": "array",
-            "categoryarray": [_row_name(c) for c in reversed(rows)],
+            "categoryarray": [m.name for m in reversed(rows)],
         },
-        legend={"orientation": "h", "y": -0.25},
+        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom"},
+        showlegend=True,
         hovermode="closest",
     )
     return figure(
         fig,
-        title=f"Change of the mean absolute error, with {100 * report.confidence:g} % intervals",
-        alt="Change of the mean absolute error of each head and property in percent, with intervals, against "
-        f"the tolerance of {100 * report.tolerance:g} percent; the numbers stand in the table above",
+        title=title,
+        alt=f"{title}, of each head and property, against the tolerance of {100 * tolerance:g} percent; the "
+        "numbers stand in the table above",
         height=150 + 34 * len(rows),
     )
 
 
-def _changes(name: str, colour: str, symbol: str, rows: list[Change]) -> go.Scatter:
-    x = [100 * (_value(c.after) / _value(c.before) - 1) for c in rows]
-    ends = [[100 * _value(end, 0.0) / _value(c.before) for end in c.interval] for c in rows]
+def _marks(name: str, colour: str, symbol: str, rows: Sequence[_Mark]) -> go.Scatter:
+    x = [_value(m.x) for m in rows]
     return go.Scatter(
         x=x,
-        y=[_row_name(c) for c in rows],
+        y=[m.name for m in rows],
         name=name,
         mode="markers",
         marker={"color": colour, "symbol": symbol, "size": 9},
         error_x={
             "type": "data",
             "symmetric": False,
-            "array": [max(0.0, high - at) for at, (_, high) in zip(x, ends)],
-            "arrayminus": [max(0.0, at - low) for at, (low, _) in zip(x, ends)],
+            "array": [max(0.0, m.high - at) for at, m in zip(x, rows)],
+            "arrayminus": [max(0.0, at - m.low) for at, m in zip(x, rows)],
             "color": colour,
             "thickness": 1.5,
         },
         hovertemplate="%{y}: %{x:+.1f} %<extra></extra>",
     )
-
-
-def _row_name(change: Change) -> str:
-    return f"{escape(change.head)}, {change.quantity}"
 
 
 def _times(factor: float, value: float | None) -> float | None:

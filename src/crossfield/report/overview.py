@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from html import escape
 
+from crossfield.report.domain_compare import domain_scores_table, tab_link
+from crossfield.report.domain_radar import Named
+from crossfield.report.errors import CONSTANT
 from crossfield.report.facts import ModelFacts
-from crossfield.report.logged import ByHead, mae
-from crossfield.report.pieces import cards, heading, notes
+from crossfield.report.logged import ByHead, Epoch, mae
+from crossfield.report.pieces import cards, heading, notes, paragraph
 from crossfield.report.run import Run
 from crossfield.report.section import Section
 from crossfield.report.table import Cell, number, table
@@ -17,27 +20,34 @@ from crossfield.train.progress import duration
 from crossfield.train.watch import PATIENCE
 
 Note = tuple[str, str]  # kind and text, as in `pieces.notes`
+JUST_NOW = 60.0  # s: a run that has written something since is running
+DRIFT = "*: drift from the base's own answers, no error."
 NOT_A_RUN = (
     "Curves of training, forgetting and frames per split are in the folder of a run: "
     "crossfield report FOLDER shows them too."
 )
 
 
-def overview_section(model: ModelFacts | None, run: Run | None, remarks: tuple[Note, ...] = ()) -> Section:
-    """Key numbers, heads, errors and notes.
+def overview_section(
+    model: ModelFacts | None, run: Run | None, results: Sequence[Named] = (), *, live: bool = False
+) -> Section:
+    """Key numbers, heads, errors, scores and notes.
 
     Args:
         model: the model, where there is one already.
         run: the run that made it, if that is known.
-        remarks: further notes.
+        results: of benchmarks, with names that tell them apart.
+        live: whether the page follows the run.
     """
-    parts = [_state(run) if run else ""]
+    parts = [_state(run, live) if run else ""]
     parts.append(cards([*(_of_run(run) if run else ()), *(_of_model(model) if model else ())]))
-    parts.append(notes([*(run_notes(run) if run else [("plain", NOT_A_RUN)]), *remarks]))
+    parts.append(notes(run_notes(run) if run else [("plain", NOT_A_RUN)]))
     if model is not None:
         parts += [heading("Heads"), _head_table(model, run)]
     if run is not None:
-        parts += _errors(run)
+        parts += _errors(run, _own_answers(model))
+    if results:
+        parts += [heading("Benchmarks"), domain_scores_table(results), tab_link(results)]
     return Section("overview", "Overview", "".join(parts))
 
 
@@ -75,11 +85,19 @@ def run_notes(run: Run) -> list[Note]:
         )
         if run.errors.validation:
             found[-1] = (found[-1][0], found[-1][1] + " also chose the weights.")
+    if run.silent is not None:
+        found.append(
+            (
+                "warn",
+                f"Nothing has been written for {run.silent / 60:,.0f} minutes, much longer than any epoch "
+                "took: the run was probably interrupted. crossfield train with --resume goes on with it.",
+            )
+        )
     found += [("warn", f"Not read: {trouble}") for trouble in run.troubles]
     return found
 
 
-def _state(run: Run) -> str:
+def _state(run: Run, live: bool) -> str:
     """Whether it is done, and how far it is."""
     when = datetime.fromtimestamp(run.written).astimezone().strftime("%Y-%m-%d %H:%M:%S %Z")
     if run.finished:
@@ -87,10 +105,13 @@ def _state(run: Run) -> str:
     done = run.progress
     text = f"{100 * done:.0f} % done. " if done is not None else ""
     bar = f'<progress max="1" value="{done:.4f}">{text}</progress>' if done is not None else ""
-    return (
-        f'<p class="state"><b class="warn">Not finished</b> (running, or interrupted). {text}'
-        f"Last written {escape(when)}.</p>{bar}"
+    running = live and run.read - run.written < JUST_NOW
+    state = (
+        '<b class="good">Running.</b>'
+        if running
+        else '<b class="warn">Not finished</b> (running, or interrupted).'
     )
+    return f'<p class="state">{state} {text}Last written {escape(when)}.</p>{bar}'
 
 
 def _of_run(run: Run) -> Iterator[tuple[str, str, str]]:
@@ -98,8 +119,7 @@ def _of_run(run: Run) -> Iterator[tuple[str, str, str]]:
     if last is None:
         yield "Step", f"{run.step:,}", "no epoch is complete yet"
         return
-    planned = run.config.get("training", {}).get("epochs")
-    yield "Epoch", f"{last.epoch:,}", f"of at most {planned:,}" if isinstance(planned, int) else ""
+    yield "Epoch", f"{last.epoch:,}", _planned(run, last)
     yield "Step", f"{run.step:,}", f"best weights: {best.step:,}" if best else "no best weights yet"
     if best is not None and best.score is not None:
         yield "Score", f"{best.score:.4f}", "mean MAE / spread; 0 is perfect"
@@ -108,6 +128,28 @@ def _of_run(run: Run) -> Iterator[tuple[str, str, str]]:
     others = sum(sum(splits.values()) for splits in run.frames.values()) - count
     if run.frames:
         yield "Training frames", f"{count:,}", f"{others:,} kept for validation and test"
+
+
+def _planned(run: Run, last: Epoch) -> str:
+    """How long it may take, and what ended it: of the settings, the one whose bound has been reached."""
+    training = run.config.get("training", {})
+    epochs, minutes = training.get("epochs"), training.get("minutes")
+    bounds = [f"{epochs:,} epochs"] if isinstance(epochs, int) else []
+    bounds += [f"{minutes:g} minutes"] if isinstance(minutes, int | float) else []
+    text = f"of at most {' or '.join(bounds)}" if bounds else ""
+    if not run.finished:
+        return text
+    if isinstance(epochs, int) and last.epoch >= epochs:
+        return f"all of {epochs:,}"
+    if isinstance(minutes, int | float) and last.seconds >= 60 * minutes:
+        return f"stopped by training.minutes ({minutes:g}); {text}"
+    return f"stopped by training.early_stop; {text}" if training.get("early_stop") else text
+
+
+def _own_answers(model: ModelFacts | None) -> frozenset[str]:
+    """Heads whose labels are the base's own answers."""
+    data: Mapping[str, Mapping[str, object]] = model.provenance.get("data") or {} if model else {}
+    return frozenset(head for head, facts in data.items() if facts.get("own_answers"))
 
 
 def _of_model(model: ModelFacts) -> Iterator[tuple[str, str, str]]:
@@ -143,27 +185,36 @@ def _head_table(model: ModelFacts, run: Run | None) -> str:
     return table([*names, "elements"], rows, caption="Heads, their level of theory, and their frames")
 
 
-def _errors(run: Run) -> list[str]:
+def _errors(run: Run, own_answers: frozenset[str]) -> list[str]:
     """Of the best weights: on test frames, or the best that is known."""
     if run.errors is not None:
         kept = run.errors.test or run.errors.validation
         if not kept:
             return []
         which = "test" if run.errors.test else "validation"
-        return [heading(f"Errors on {which} frames"), error_table(kept, run.errors.baseline, which)]
+        return [
+            heading(f"Errors on {which} frames"),
+            error_table(kept, run.errors.baseline, which, own_answers),
+        ]
     if run.best is None or not run.best.validation:
         return []
     at = f"validation, step {run.best.step:,}"
-    return [heading("Errors on validation frames so far"), error_table(run.best.validation, {}, at)]
+    return [
+        heading("Errors on validation frames so far"),
+        error_table(run.best.validation, {}, at, own_answers),
+    ]
 
 
-def error_table(errors: ByHead, baseline: ByHead, frames: str) -> str:
+def error_table(
+    errors: ByHead, baseline: ByHead, frames: str, own_answers: frozenset[str] = frozenset()
+) -> str:
     """MAE and RMSE of every head and property, and MAE as a fraction of that of a constant guess.
 
     Args:
         errors: eV/atom, eV/Å, eV/Å^3.
         baseline: of E0 plus the mean energy, no forces, no stress; empty where it is not known yet.
         frames: which frames these are.
+        own_answers: heads whose labels are the base's own answers.
     """
     rows = []
     for head, found in errors.items():
@@ -175,11 +226,15 @@ def error_table(errors: ByHead, baseline: ByHead, frames: str) -> str:
             share = error.mae / guess if guess and error.mae is not None else None
             compared = [
                 number(None if guess is None else factor * guess),
-                number(share, "{:.1%}", css="bad" if share is not None and share >= 1 else ""),
+                number(
+                    None if share is None else 100 * share,
+                    "{:.1f} %",
+                    css="bad" if share is not None and share >= 1 else "",
+                ),
             ]
             rows.append(
                 [
-                    Cell(head),
+                    Cell(head + (" *" if head in own_answers else "")),
                     Cell(f"{quantity}, {unit}"),
                     number(None if error.mae is None else factor * error.mae),
                     number(None if error.rmse is None else factor * error.rmse),
@@ -187,6 +242,8 @@ def error_table(errors: ByHead, baseline: ByHead, frames: str) -> str:
                     number(error.labels, "{:,.0f}"),
                 ]
             )
-    against = ("MAE of a constant", "MAE / that") if baseline else ()
+    against = ("MAE of the constant", "MAE / that") if baseline else ()
     columns = ("head", "property", "MAE", "RMSE", *against, "labels")
-    return table(columns, rows, caption=f"Errors of the best weights ({frames})", heads=2)
+    caption = f"Errors of the best weights ({frames})" + (f", against the {CONSTANT}" if baseline else "")
+    html = table(columns, rows, caption=caption, heads=2)
+    return html + (paragraph(DRIFT) if own_answers & errors.keys() else "")

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from html import escape
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from crossfield.report.figure import figure
+from crossfield.report.figure import figure, typed
 from crossfield.report.palette import NEUTRAL
 from crossfield.report.parity_pairs import SHOWN, Pairs
 from crossfield.theory.units import digits
@@ -20,8 +19,9 @@ OUTLIERS = 150  # largest errors that are drawn as points over a density
 BEYOND = 1000  # points that are drawn outside of the density; of more, those with the largest errors
 EDGE = 0.0005  # fraction of the numbers that may lie beyond the density at each end
 LONGEST = 60  # signs of a structure's name
-LEVELS = 255  # of density; 0 is an empty cell
-CLEAR = "rgba(128,128,128,0)"
+MARGIN = {"l": 58, "r": 12, "t": 12, "b": 44}
+ABOVE = 40  # pixels for the numbers, where no points can be under them
+GOOD_FIT = 0.9  # R²: above, differences are in the third and fourth digit
 DENSITY = ("#8fa3bd", "#3d7fd0", "#7a6bd6", "#c94f9f", "#e8862e", "#f2c53d")  # few to many
 
 Name = Callable[[int], str]  # of a frame
@@ -42,50 +42,49 @@ def parity_figure(
         bins: of the density along each axis.
     """
     shown = SHOWN[pairs.quantity]
-    fig = go.Figure()
     ends = _ends(pairs.reference, pairs.predicted)
     room = 0.04 * (ends[1] - ends[0]) or 1.0
-    view, caption = (ends[0] - room, ends[1] + room), title
+    view, caption, data = (ends[0] - room, ends[1] + room), title, []
     if len(pairs) <= most:
-        fig.add_trace(_points(pairs, name, colour))
+        data.append(_points(pairs, name, colour))
     else:
         grid = _grid(pairs, bins)
-        fig.add_trace(_density(pairs, grid))
         drawn = pairs.of(_singled_out(pairs, grid))
-        fig.add_trace(_points(drawn, name, colour))
+        data += [_density(pairs, grid), _points(drawn, name, colour)]
         view = grid.low, grid.high
         caption += "; " + _explained(pairs, drawn, grid)
-    fig.add_trace(
-        go.Scatter(x=ends, y=ends, mode="lines", line={"color": NEUTRAL, "width": 1}, hoverinfo="skip")
-    )
-    fig.update_layout(
-        xaxis={"title": f"reference, {shown.unit}", "range": view},
-        yaxis={"title": f"predicted, {shown.unit}", "range": view},
-        showlegend=False,
-        hovermode="closest",
-        margin={"t": 12, "r": 12},
-        annotations=[_numbers(pairs)],
-    )
+    diagonal = {"x": ends, "y": ends, "mode": "lines", "line": {"color": NEUTRAL, "width": 1}}
+    data.append({"type": "scatter", **diagonal, "hoverinfo": "skip"})
+    layout = {
+        "xaxis": {"title": {"text": f"reference, {shown.unit}"}, "range": view},
+        "yaxis": {"title": {"text": f"predicted, {shown.unit}"}, "range": view},
+        "showlegend": False,
+        "hovermode": "closest",
+        "hoverdistance": 6,  # nearer than usual: what is beside a point is for the density to tell
+        "margin": MARGIN | {"t": ABOVE},
+        "annotations": [_numbers(pairs)],
+    }
     return figure(
-        fig,
+        {"data": data, "layout": layout},
         title=caption,
         alt=f"{title}: predicted against reference. {', '.join(_said(pairs))}",
         height=height,
     )
 
 
-def _points(pairs: Pairs, name: Name, colour: str) -> go.Scatter:
+def _points(pairs: Pairs, name: Name, colour: str) -> dict[str, object]:
     shown = SHOWN[pairs.quantity]
-    return go.Scatter(
-        x=pairs.reference.astype(np.float32),
-        y=pairs.predicted.astype(np.float32),
-        text=[_label(pairs, k, name) for k in range(len(pairs))],
-        customdata=(shown.factor * pairs.error).astype(np.float32),
-        mode="markers",
-        marker={"color": colour, "size": 5, "opacity": 0.7},
-        hovertemplate=f"%{{text}}<br>reference %{{x:.4g}} {shown.unit}<br>predicted %{{y:.4g}} {shown.unit}"
-        f"<br>error %{{customdata:+.3g}} {shown.error_unit}<extra></extra>",
-    )
+    return {
+        "type": "scatter",
+        "x": typed(pairs.reference),
+        "y": typed(pairs.predicted),
+        "text": [_label(pairs, k, name) for k in range(len(pairs))],
+        "customdata": typed(shown.factor * pairs.error),
+        "mode": "markers",
+        "marker": {"color": colour, "size": 5, "opacity": 0.7},
+        "hovertemplate": f"%{{text}}<br>reference %{{x:.4g}} {shown.unit}<br>predicted %{{y:.4g}} "
+        f"{shown.unit}<br>error %{{customdata:+.3g}} {shown.error_unit}<extra></extra>",
+    }
 
 
 def _label(pairs: Pairs, k: int, name: Name) -> str:
@@ -125,36 +124,38 @@ def _grid(pairs: Pairs, bins: int) -> Grid:
     return Grid(float(low - room), float(high + room), bins)
 
 
-def _density(pairs: Pairs, grid: Grid) -> go.Heatmap:
-    """How many pairs there are in each cell, on a logarithmic scale."""
-    cells, bins = grid.cells(pairs), grid.bins
-    counts = np.bincount(cells[cells >= 0], minlength=bins * bins).reshape(bins, bins)
-    largest = max(int(counts.max()), 2)
-
-    def level(n: Any) -> Any:
-        return 1 + (LEVELS - 1) * np.log(n) / np.log(largest)
-
-    steps = [(1 + (LEVELS - 1) * k / (len(DENSITY) - 1)) / LEVELS for k in range(len(DENSITY))]
-    ticks = [10**k for k in range(int(np.log10(largest)) + 1)]
-    start = grid.low + grid.size / 2
-    return go.Heatmap(
-        z=np.where(counts > 0, np.rint(level(np.maximum(counts, 1))), 0).astype(np.uint8),
-        x0=start,
-        y0=start,
-        dx=grid.size,
-        dy=grid.size,
-        zmin=0,
-        zmax=LEVELS,
-        colorscale=[[0.0, CLEAR], [0.5 / LEVELS, CLEAR], *zip(steps, DENSITY)],
-        colorbar={
-            "tickvals": [level(n) for n in ticks],
-            "ticktext": [f"{n:,}" for n in ticks],
+def _density(pairs: Pairs, grid: Grid) -> dict[str, object]:
+    """How many pairs there are in each cell, in logarithmic colours; cells without any are not written."""
+    cells, counts = np.unique(grid.cells(pairs), return_counts=True)
+    cells, counts = cells[cells >= 0], counts[cells >= 0]
+    largest = max(int(counts.max(initial=0)), 2)
+    ticks = range(int(np.log10(largest)) + 1)
+    unit, start, half = SHOWN[pairs.quantity].unit, grid.low + grid.size / 2, f"{grid.size / 2:.2g}"
+    return {
+        "type": "heatmap",
+        "filled": {  # the page makes z and customdata of it
+            "bins": grid.bins,
+            "steps": np.diff(cells, prepend=0).tolist(),  # from one cell with pairs to the next
+            "counts": counts.tolist(),
+        },
+        "x0": start,
+        "y0": start,
+        "dx": grid.size,
+        "dy": grid.size,
+        "zmin": 0,
+        "zmax": float(np.log10(largest)),
+        "colorscale": [[k / (len(DENSITY) - 1), colour] for k, colour in enumerate(DENSITY)],
+        "colorbar": {
+            "tickvals": list(ticks),
+            "ticktext": [f"{10**k:,}" for k in ticks],
             "title": {"text": "per cell", "side": "right"},
             "thickness": 8,
             "outlinewidth": 0,
         },
-        hoverinfo="skip",
-    )
+        "hoverongaps": False,
+        "hovertemplate": f"%{{customdata:,}} labels<br>reference %{{x:.4g}} ± {half} {unit}"
+        f"<br>predicted %{{y:.4g}} ± {half} {unit}<extra></extra>",
+    }
 
 
 def _singled_out(pairs: Pairs, grid: Grid) -> NDArray[np.int64]:
@@ -180,26 +181,27 @@ def _ends(*arrays: NDArray[np.float64]) -> tuple[float, float]:
 
 
 def _numbers(pairs: Pairs) -> dict[str, object]:
+    errors, others = _said(pairs)[:2], _said(pairs)[2:]
     return {
-        "text": "<br>".join(_said(pairs)),
+        "text": f"{', '.join(errors)}<br>{', '.join(others)}",
         "align": "left",
         "showarrow": False,
         "xref": "paper",
         "yref": "paper",
-        "x": 0.02,
-        "y": 0.98,
+        "x": 0,
+        "y": 1,
         "xanchor": "left",
-        "yanchor": "top",
+        "yanchor": "bottom",
     }
 
 
 def _said(pairs: Pairs) -> list[str]:
-    """The numbers in the panel."""
+    """The numbers above the panel."""
     shown = SHOWN[pairs.quantity]
     found = [
         f"MAE {digits(shown.factor * pairs.mae)} {shown.error_unit}",
         f"RMSE {digits(shown.factor * pairs.rmse)} {shown.error_unit}",
     ]
-    found += [] if np.isnan(pairs.r2) else [f"R² {pairs.r2:.4f}"]
+    found += [] if np.isnan(pairs.r2) else [f"R² {pairs.r2:.{4 if pairs.r2 > GOOD_FIT else 2}f}"]
     found.append(f"n = {len(pairs):,}")
     return found + ([f"{pairs.unanswered:,} without an answer"] if pairs.unanswered else [])

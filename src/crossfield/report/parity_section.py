@@ -6,12 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 
 import numpy as np
-import plotly.graph_objects as go
 from ase.data import chemical_symbols
 
-from crossfield.report.figure import figure
+from crossfield.report.figure import figure, typed
 from crossfield.report.palette import DASHES, look
-from crossfield.report.parity_figure import parity_figure
+from crossfield.report.parity_figure import MARGIN, parity_figure
 from crossfield.report.parity_pairs import SHOWN, Pairs, pairs_of
 from crossfield.report.pieces import details, grid, heading, notes, paragraph
 from crossfield.report.section import Section
@@ -21,8 +20,8 @@ from crossfield.train.forgetting import QUANTITIES, Quantity
 from crossfield.train.predictions import Predictions
 
 SPLITS = ("test", "validation", "train")  # in the order of interest
-POINTS = 5000  # of a figure, drawn one by one
-ALL_POINTS = 40_000  # of all these figures together, so that the page opens fast
+POINTS = 2500  # of a figure, drawn one by one
+ALL_POINTS = 25_000  # of all these figures together, so that the page opens fast
 ELEMENTS = 12  # that have a figure of their own; a table has all
 ELEMENT_POINTS, ELEMENT_BINS = 300, 70
 RESIDUAL_BINS = 61
@@ -112,27 +111,31 @@ def _residuals(head: str, by_split: dict[str, Pairs], colour: str) -> str:
     errors = {split: shown.factor * pairs.error for split, pairs in by_split.items()}
     widest = max(float(np.quantile(np.abs(e), 0.99)) for e in errors.values()) or 1.0
     edges = np.linspace(-widest, widest, RESIDUAL_BINS + 1)
-    fig = go.Figure()
-    for (split, off), dash in zip(errors.items(), DASHES):
-        counts = np.histogram(np.clip(off, -widest, widest), edges)[0]
-        fig.add_trace(
-            go.Scatter(
-                x=(0.5 * (edges[1:] + edges[:-1])).astype(np.float32),
-                y=(100 * counts / len(off)).astype(np.float32),
-                name=split,
-                mode="lines",
-                line={"shape": "hvh", "color": colour, "dash": dash, "width": 1.6},
-                hovertemplate=f"{split}: %{{y:.2f}} % around %{{x:.3g}} {shown.error_unit}<extra></extra>",
-            )
-        )
-    fig.update_layout(
-        xaxis={"title": f"error, {shown.error_unit}"},
-        yaxis={"title": "% of labels", "rangemode": "tozero"},
-        legend={"x": 0.99, "y": 0.99, "xanchor": "right", "yanchor": "top"},
-        margin={"t": 12, "r": 12},
-    )
+    data = [
+        {
+            "type": "scatter",
+            "x": typed(0.5 * (edges[1:] + edges[:-1])),
+            "y": typed(100 * np.histogram(np.clip(off, -widest, widest), edges)[0] / len(off)),
+            "name": split,
+            "mode": "lines",
+            "line": {"shape": "hvh", "color": colour, "dash": dash, "width": 1.6},
+            "hovertemplate": f"{split}: %{{y:.2f}} % around %{{x:.3g}} {shown.error_unit}<extra></extra>",
+        }
+        for (split, off), dash in zip(errors.items(), DASHES)
+    ]
+    layout = {
+        "xaxis": {"title": {"text": f"error, {shown.error_unit}"}, "exponentformat": "none"},
+        "yaxis": {"title": {"text": "% of labels"}, "rangemode": "tozero"},
+        "legend": {"x": 0.99, "y": 0.99, "xanchor": "right", "yanchor": "top"},
+        "margin": MARGIN,
+    }
     title = f"{head}: errors (predicted − reference); the outermost bins have all beyond them"
-    return figure(fig, title=title, alt=f"Histogram of the errors in {shown.what} of head {head}", height=380)
+    return figure(
+        {"data": data, "layout": layout},
+        title=title,
+        alt=f"Histogram of the errors in {shown.what} of head {head}",
+        height=380,
+    )
 
 
 def _by_element(p: Predictions, head: str, split: str, pairs: Pairs, colour: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,11 @@ from crossfield.report.logged import (
 from crossfield.train.folder import RunFolder
 from crossfield.zoo.card import Results
 
+SILENCE, EPOCHS_OF_SILENCE = (
+    600.0,
+    3.0,
+)  # s, and times the longest epoch: a run that goes on writes more often
+
 
 @dataclass(frozen=True)
 class Run:
@@ -42,6 +48,7 @@ class Run:
     watch: Mapping[str, list[float]] = field(default_factory=dict)  # of over-fitting, by head
     step: int = 0  # steps done
     written: float = 0.0  # when something was last written, s since 1970
+    read: float = 0.0  # when it was read, s since 1970
     troubles: tuple[str, ...] = ()  # files that are there and cannot be read
 
     @property
@@ -53,6 +60,14 @@ class Run:
     def best(self) -> Epoch | None:
         """The epoch whose weights are the best; without validation frames, the last one."""
         return next((e for e in reversed(self.epochs) if e.best), None)
+
+    @property
+    def silent(self) -> float | None:
+        """Seconds since something was written, where that is much longer than any epoch took; else None."""
+        ends = [0.0, *(epoch.seconds for epoch in self.epochs)]
+        longest = max((end - begin for begin, end in pairwise(ends)), default=float("inf"))
+        silent = self.read - self.written
+        return silent if not self.finished and silent > max(SILENCE, EPOCHS_OF_SILENCE * longest) else None
 
     @property
     def heads(self) -> tuple[str, ...]:
@@ -108,6 +123,7 @@ def read_run(path: Path) -> Run:
         watch=watch,
         step=max([step, *(epoch.step for epoch in epochs)]),
         written=max((file.stat().st_mtime for file in folder.files if file.exists()), default=time.time()),
+        read=time.time(),
         troubles=troubles,
     )
 

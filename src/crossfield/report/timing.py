@@ -10,18 +10,20 @@ from crossfield.bench.domain.results import BenchmarkResult, DomainResults
 from crossfield.report.domain_words import coverage, domain_title
 from crossfield.report.figure import figure
 from crossfield.report.palette import look
-from crossfield.report.pieces import cards, heading, paragraph
-from crossfield.report.section import Section
+from crossfield.report.pieces import cards, paragraph
 from crossfield.report.table import Cell, number, table
 
 ROW = 24  # pixels of a bar
+ENOUGH = 20  # calculations; the mean of fewer is that of a start
 ABOUT = (
-    "Seconds are those of all calculations, added up over the processes that did them, whenever they did: a "
-    "rerun that finds a calculation done does not count it again."
+    "Seconds are those of all calculations, added up over the processes that did them, whenever they did, "
+    "including the start of each process: the first calculation of each waits for the model to be loaded and "
+    "compiled. A rerun that finds a calculation done does not count it again. What each takes is told from "
+    f"{ENOUGH} calculations on."
 )
 
 
-def timing_section(results: DomainResults, *, id: str = "timing", title: str = "Timing") -> Section:
+def timing(results: DomainResults) -> str:
     """Seconds per benchmark and calculation, and on what they were measured."""
     timed = [b for b in results.benchmarks if b.seconds > 0]
     total = sum(b.seconds for b in timed)
@@ -36,8 +38,8 @@ def timing_section(results: DomainResults, *, id: str = "timing", title: str = "
         ]
     )
     if not timed:
-        return Section(id, title, html + paragraph("Nothing was calculated yet."))
-    return Section(id, title, html + paragraph(ABOUT) + _bars(timed) + heading("Benchmarks") + _table(timed))
+        return html + paragraph("Nothing was calculated yet.")
+    return html + paragraph(ABOUT) + _bars(timed) + _table(timed)
 
 
 def _bars(timed: list[BenchmarkResult]) -> str:
@@ -53,7 +55,7 @@ def _bars(timed: list[BenchmarkResult]) -> str:
     )
     fig.update_layout(
         xaxis={"title": "time, s", "rangemode": "tozero"},
-        yaxis={"automargin": True, "ticks": ""},
+        yaxis={"automargin": True, "ticks": "", "ticklabelstandoff": 5},
         margin={"l": 10, "r": 14, "t": 10, "b": 44},
     )
     longest = ordered[-1]
@@ -73,7 +75,7 @@ def _table(timed: list[BenchmarkResult]) -> str:
             domain_title(b.domain),
             number(b.seconds, "{:,.1f}"),
             number(b.done, "{:,d}"),
-            number(b.seconds / b.done if b.done else None, "{:.3g}"),
+            number(b.seconds / b.done if b.done >= ENOUGH else None, "{:.3g}"),
             coverage(b),
         ]
         for b in timed

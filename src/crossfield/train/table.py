@@ -28,14 +28,16 @@ def error_table(
 
     Args:
         metrics: errors by name of the split ("train", "validation", "test").
-        baseline: errors of `baseline_metrics` by head; adds a column with their MAE.
+        baseline: errors of `baseline_metrics` by head; adds a column with their MAE, that of a constant.
         title: of the table.
     """
     table = Table(title=title, box=box.SIMPLE_HEAD, padding=0, pad_edge=False)
     table.add_column("head", overflow="fold")
     table.add_column("property", no_wrap=True)
     if baseline is not None:
-        table.add_column("baseline\nMAE", justify="right", no_wrap=True)
+        table.add_column("constant\nMAE", justify="right", no_wrap=True)
+        table.caption = "constant (mean of the training set)"
+        table.caption_justify = "left"
     for split in metrics:
         table.add_column(f"{split}\nMAE", justify="right", no_wrap=True)
         table.add_column("\nRMSE", justify="right", no_wrap=True, min_width=6)

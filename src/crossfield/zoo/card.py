@@ -17,7 +17,7 @@ from crossfield.zoo.origin import Origin, origins
 
 Quantity = Literal["energy", "forces", "stress"]
 # of the machine, not of the result
-_NOT_TOLD = ("threads", "device", "backend", "minutes", "checkpoint_minutes", "checkpoint_steps")
+_NOT_TOLD = ("threads", "device", "backend", "checkpoint_minutes", "checkpoint_steps")
 _SECTIONS = ("training", "loss", "schedule", "sampling", "split", "adapt")
 
 

@@ -141,8 +141,8 @@ def _errors(card: Card) -> Part:
         for quantity in QUANTITIES if errors is not None else ():
             row = _error(errors, card.results.baseline.get(head.name), quantity)
             rows += [] if row is None else [(head.name, split, *row)]
-    text = "The baseline is E0 plus the mean energy per atom of the training frames, no forces and no stress."
-    columns = ("head", "split", "property", "MAE", "RMSE", "baseline MAE", "labels")
+    text = "The constant is E0 plus the mean energy per atom of the training frames, no forces and no stress."
+    columns = ("head", "split", "property", "MAE", "RMSE", "MAE of the constant", "labels")
     return Part("Errors", (text,), (), columns, tuple(rows))
 
 

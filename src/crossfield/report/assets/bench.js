@@ -46,15 +46,17 @@ function entriesOf(data, id) {
   const referred = e.reference.some((value) => value !== null);
   const chosen = { kind: kinds[0], group: "", text: "", missing: false, errors: false, entry: null };
   const looked = lookAt(data, id);
+  const places = new Map(kinds.map((name) => [name, decimalsOf(e.name.map((_, n) => n).filter((n) => kind(n) === name), e, error)]));
+  const decimals = (n) => places.get(kind(n));
 
   const table = sheet({ caption: "Entries", rowAttributes: (n) => ({ class: n === chosen.entry ? "chosen" : null }), columns: [
     { name: "Name", value: (n) => e.name[n], cell: (n) =>
       make("button", { type: "button", class: "entry", "aria-pressed": String(n === chosen.entry), onclick: () => choose(n) }, e.name[n]) },
     ...(groups.length > 1 ? [{ name: "Subset", value: (n) => e.group[n] }] : []),
     ...(kinds.length > 1 ? [{ name: "Quantity", value: (n) => e.quantity[n] }] : []),
-    ...(referred ? [{ name: "Reference", number: true, value: (n) => e.reference[n] }] : []),
-    { name: "Predicted", number: true, descending: !referred, value: (n) => e.predicted[n] },
-    ...(referred ? [{ name: "Error", number: true, descending: true, value: (n) => error[n], sort: (n) => error[n] === null ? null : Math.abs(error[n]) }] : []),
+    ...(referred ? [{ name: "Reference", number: true, decimals, value: (n) => e.reference[n] }] : []),
+    { name: "Predicted", number: true, decimals, descending: !referred, value: (n) => e.predicted[n] },
+    ...(referred ? [{ name: "Error", number: true, decimals, descending: true, value: (n) => error[n], sort: (n) => error[n] === null ? null : Math.abs(error[n]) }] : []),
     { name: "Unit", value: (n) => e.unit[n] },
     ...(e.note.some(Boolean) ? [{ name: "Note", value: (n) => e.note[n] }] : []),
   ] });
@@ -97,6 +99,14 @@ function entriesOf(data, id) {
   table.show(rows());
   requestAnimationFrame(() => draw?.());
   return [tools, make("div", { class: "side" }, ...(compared ? [plot] : []), looked.node), table.node];
+}
+
+// decimals of all numbers of one quantity: three digits of a middling value, and two of a middling error
+function decimalsOf(list, e, error) {
+  const middling = (values) => { const known = values.filter((v) => v).map(Math.abs).sort((a, b) => a - b); return known[known.length >> 1] ?? 1; };
+  const needed = (value, digits) => digits - 1 - Math.floor(Math.log10(value));
+  const value = middling(list.flatMap((n) => [e.reference[n], e.predicted[n]]));
+  return Math.min(6, Math.max(0, needed(value, 3), needed(middling(list.map((n) => error[n])), 2)));
 }
 
 function parity(e, error, chosen, kind, groups) {

@@ -4,6 +4,10 @@ Object.defineProperty(window, "Plotly", {
   configurable: true,
   get() {
     delete window.Plotly;
+    const context = HTMLCanvasElement.prototype.getContext; // it reads most that it draws: faster, if this is known
+    HTMLCanvasElement.prototype.getContext = function (kind, options) {
+      return context.call(this, kind, kind === "2d" ? { willReadFrequently: true, ...options } : options);
+    };
     const script = document.createElement("script");
     script.textContent = document.getElementById("plotly").textContent;
     document.head.append(script);

@@ -12,7 +12,7 @@ function colours() {
 
 function template() {
   const c = colours();
-  const axis = { gridcolor: c.line, linecolor: c.line, zerolinecolor: c.line, tickcolor: c.line, automargin: true, color: c.soft };
+  const axis = { gridcolor: c.line, linecolor: c.line, zerolinecolor: c.line, tickcolor: c.line, automargin: true, color: c.soft, title: { standoff: 8 } };
   const space = { gridcolor: c.line, zerolinecolor: c.line, backgroundcolor: "rgba(0,0,0,0)", color: c.soft };
   return {
     layout: {
@@ -30,15 +30,32 @@ function template() {
 
 const contentOf = (figure) => JSON.parse(figure.querySelector('script[type="application/json"]').textContent);
 
+// a density is written as the cells that have something: steps from each to the next, and counts
+function fill(trace) {
+  const { bins, steps, counts } = trace.filled;
+  const square = () => Array.from({ length: bins }, () => new Array(bins).fill(null));
+  trace.z = square();
+  trace.customdata = square();
+  let cell = 0;
+  counts.forEach((count, n) => {
+    cell += steps[n];
+    const row = Math.floor(cell / bins), column = cell % bins;
+    trace.z[row][column] = Math.log10(count);
+    trace.customdata[row][column] = count;
+  });
+  delete trace.filled;
+}
+
 async function draw(figure) {
   const plot = figure.querySelector(".plot");
   drawn.set(figure, plot.clientWidth);
   const { data, layout } = contentOf(figure);
   const log = figure.querySelector(".log");
   if (log) layout.yaxis = { ...layout.yaxis, type: log.checked ? "log" : "linear" };
+  data.filter((trace) => trace.filled).forEach(fill);
   for (const trace of data) if (hiddenHeads.has(trace.legendgroup)) trace.visible = false;
   Object.assign(layout, { autosize: true, template: template(), uirevision: "kept" });
-  const config = { displaylogo: false, modeBarButtonsToRemove: ["lasso2d", "select2d", "autoScale2d"] };
+  const config = { displaylogo: false, modeBarButtonsToRemove: ["lasso2d", "select2d", "autoScale2d", "sendChartToCloud"] };
   await Plotly.react(plot, data, layout, config);
 }
 

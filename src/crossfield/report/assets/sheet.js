@@ -1,6 +1,6 @@
 // Elements, data that are unpacked when they are first wanted, and long tables that are shown in parts.
 const PART = 100; // rows shown at once
-const CONFIG = { responsive: true, displaylogo: false, modeBarButtonsToRemove: ["lasso2d", "select2d", "autoScale2d"] };
+const CONFIG = { responsive: true, displaylogo: false, modeBarButtonsToRemove: ["lasso2d", "select2d", "autoScale2d", "sendChartToCloud"] };
 
 // everything from outside becomes text, never markup
 function make(tag, attributes = {}, ...children) {
@@ -31,9 +31,11 @@ async function inflate(element) {
   return JSON.parse(await new Response(stream).text());
 }
 
-function amount(value) {
+// `decimals`: as many in all numbers of a column, so that they can be compared at a glance
+function amount(value, decimals = null) {
   if (value === null || value === undefined) return "–";
   const size = Math.abs(value);
+  if (decimals !== null && size < 1e7) return value.toLocaleString("en", { minimumFractionDigits: decimals, maximumFractionDigits: decimals });
   if (size >= 1000 && size < 1e7) return value.toLocaleString("en", { maximumFractionDigits: 1 });
   return size !== 0 && (size < 1e-3 || size >= 1e7) ? value.toExponential(3) : String(Number(value.toPrecision(5)));
 }
@@ -55,7 +57,7 @@ function later(action, wait) {
   return () => { clearTimeout(timer); timer = setTimeout(action, wait); };
 }
 
-/* A table of `count` rows. columns: { name, number, value: row => number or text or null, sort: row => ...,
+/* A table of rows. columns: { name, number, decimals: row => digits after the point, value: row => number or text or null, sort: row => ...,
    cell: row => node or text }; `rowAttributes(row)` gives attributes of a row. Sorted by the heads of columns;
    `show(rows)` says which rows, and `reveal(row)` shows one that may be further down. */
 function sheet({ caption, columns, rowAttributes = () => ({}) }) {
@@ -95,7 +97,7 @@ function sheet({ caption, columns, rowAttributes = () => ({}) }) {
   }
   function line(row) {
     return make("tr", { "data-row": row, ...rowAttributes(row) }, ...columns.map((column, at) => {
-      const content = column.cell ? column.cell(row) : column.number ? amount(column.value(row)) : column.value(row) ?? "–";
+      const content = column.cell ? column.cell(row) : column.number ? amount(column.value(row), column.decimals?.(row)) : column.value(row) ?? "–";
       const attributes = { class: column.number ? "number" : null };
       return at === 0 ? make("th", { scope: "row", ...attributes }, content) : make("td", attributes, content);
     }));
