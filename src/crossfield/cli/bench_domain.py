@@ -5,21 +5,18 @@ from __future__ import annotations
 import json
 import os
 import signal
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from crossfield.cli.bench_domain_show import progress_bar, scores, show, show_benchmarks
 from crossfield.cli.options import HeadOption
 from crossfield.errors import InputError
 from crossfield.messages import say
 
 if TYPE_CHECKING:
-    from crossfield.bench.domain.benchmark import Benchmark
-    from crossfield.bench.domain.results import BenchmarkResult, DomainResults
-    from crossfield.bench.domain.run import Progress
     from crossfield.bench.domain.subject import Subject
 
 HELP = """Errors and scores of a model over all domains, as in the MACE-MH-1 paper.
@@ -128,7 +125,7 @@ def register_domain(group: typer.Typer) -> None:
         from crossfield.cli.outputs import check_output
 
         if show_list:
-            _show_list(BENCHMARKS)
+            show_benchmarks(BENCHMARKS)
             return
         if model is None:
             raise InputError("MODEL is missing (see crossfield bench domain --help)")
@@ -148,7 +145,7 @@ def register_domain(group: typer.Typer) -> None:
         subject = _subject(model, head, dtype, device, argument or [], theory, reads)
         if (doubt := subject.doubt) is not None:
             say(doubt)
-        with _bar() as tell:
+        with progress_bar() as tell:
             results = run(
                 subject,
                 asked,
@@ -164,9 +161,9 @@ def register_domain(group: typer.Typer) -> None:
             output.parent.mkdir(parents=True, exist_ok=True)
             write_results(results, output)
         if as_json:
-            typer.echo(json.dumps(_scores(results), indent=1))
+            typer.echo(json.dumps(scores(results), indent=1))
         else:
-            _show(results, [b.name for b in asked], output or results_file(folder_of(subject), quick=quick))
+            show(results, [b.name for b in asked], output or results_file(folder_of(subject), quick=quick))
             page = model if subject.head is not None else output
             if page is not None:
                 typer.echo(f"a page about it: crossfield report {page}")
@@ -221,141 +218,3 @@ def _arguments(pairs: Sequence[str]) -> dict[str, Any]:
         except ValueError:
             found[name] = text
     return found
-
-
-@contextmanager
-def _bar() -> Iterator[Progress]:
-    """One bar over all benchmarks on a terminal; elsewhere a line for each that has something to do."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    console = Console(stderr=True)
-    bar = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=console,
-        auto_refresh=False,
-        transient=True,
-        disable=not console.is_terminal,
-    )
-    task = bar.add_task("reading the sets", total=0)
-    states: dict[str, tuple[int, int]] = {}
-
-    def tell(name: str, done: int, total: int) -> None:
-        if name not in states and done < total and not console.is_terminal:
-            console.print(f"{name}: {total - done} of {total} calculations to do", highlight=False)
-        begun = name in states
-        states[name] = (done, total)
-        ended, in_all = (sum(numbers) for numbers in zip(*states.values()))
-        what = name if begun else "preparing"
-        bar.update(task, description=what, completed=ended, total=in_all, refresh=True)
-
-    try:
-        with bar:
-            yield tell
-    except KeyboardInterrupt:
-        say("interrupted: what was calculated is kept, and the same command does the rest")
-        raise
-
-
-def _show_list(benchmarks: Sequence[Benchmark]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    console = Console(highlight=False)
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
-    table.add_column("benchmark", no_wrap=True)
-    for column in ("what", "reference", "set"):
-        table.add_column(column, overflow="fold")
-    domain = ""
-    for b in benchmarks:
-        if b.domain != domain:
-            domain = b.domain
-            table.add_row(f"[bold]{domain}[/bold]")
-        title = b.title + (" (long: only if named)" if b.opt_in else "")
-        table.add_row(f"  {b.name}", title, b.reference.method or "–", " ".join(b.sources) or "–")
-    console.print(table)
-
-
-def _scores(results: DomainResults) -> dict[str, Any]:
-    """Scores without the entries that they come from."""
-    values = results.model_dump(
-        mode="json", exclude={"benchmarks": {"__all__": {"entries", "curves", "structures"}}}
-    )
-    return dict(values)
-
-
-def _show(results: DomainResults, asked: Sequence[str], file: Path) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    console = Console(highlight=False)
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
-    table.add_column("benchmark", no_wrap=True)
-    table.add_column("score", justify="right", no_wrap=True)
-    table.add_column("done", justify="right", no_wrap=True)
-    table.add_column("found", overflow="fold")
-    for domain in results.domains:
-        own = [b for b in results.benchmarks if b.domain == domain.domain and b.name in asked]
-        if own:
-            name = domain.domain.replace("_", " ")
-            table.add_row(f"[bold]{name}[/bold]", f"[bold]{_three(domain.score)}[/bold]")
-        for b in own:
-            done = f"{b.done}/{b.total}" if b.total else ""
-            table.add_row(f"  {b.name}", _three(b.score), done, _found(b))
-    console.print(table)
-    console.print(_global(results))
-    others = [b for b in results.benchmarks if b.name not in asked]
-    if earlier := sum(b.status != "not run" for b in others):
-        console.print(f"{earlier} further results are of earlier runs, and count in scores")
-    if not_run := sum(b.status == "not run" for b in others):
-        console.print(f"{not_run} benchmarks have not been run (crossfield bench domain --list)")
-    console.print(f"results: {file}", soft_wrap=True, markup=False)
-
-
-def _three(score: float | None) -> str:
-    return "–" if score is None else f"{score:.3f}"
-
-
-def _found(b: BenchmarkResult) -> str:
-    """Metrics, and what they do not cover."""
-    from rich.markup import escape
-
-    if b.status == "missing":
-        return f"[yellow]missing[/yellow]: {escape(b.reason)}"
-    shown = [m for m in b.metrics if m.good is not None] or list(b.metrics[:2])
-    lines = [f"{m.name} {'–' if m.value is None else f'{m.value:.4g}'} {m.unit}".strip() for m in shown]
-    counts: dict[str, int] = {}
-    for problem in b.problems:
-        counts[problem.kind] = counts.get(problem.kind, 0) + 1
-    remarks = [f"{count} {_KINDS.get(kind, kind)}" for kind, count in counts.items()]
-    broken = next((p for p in b.problems if p.kind in ("failed", "died", "input")), None)
-    if broken is not None:
-        remarks.append(escape(f"first {broken.name}: {broken.reason[:80]}"))
-    if b.reason:
-        remarks.append(escape(b.reason))
-    if b.mismatch:
-        remarks.append("another functional than the reference")
-    if remarks:
-        lines.append(f"[dim]{', '.join(remarks)}[/dim]")
-    return "\n".join(lines)
-
-
-_KINDS = {"input": "missing or malformed in the set"}
-
-
-def _global(results: DomainResults) -> str:
-    counted = [d for d in results.domains if d.weight > 0]
-    complete, total = sum(d.complete for d in counted), sum(d.total for d in counted)
-    scored = complete + sum(d.partial for d in counted)
-    extent = f"from {scored} of {total} benchmarks, {complete} of them complete"
-    extent += " in their quick part" if results.quick else ""
-    if results.global_score is not None:
-        return f"global score {results.global_score:.3f}, {extent}"
-    missing = [d.domain.replace("_", " ") for d in counted if d.score is None]
-    text = f"no global score: {', '.join(missing)} missing"
-    if results.covered_score is not None:
-        text += f"; {results.covered_score:.3f} over {results.covered_weight:.2f} of the weight, {extent}"
-    return text

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from importlib.util import find_spec
 from pathlib import Path
 
-from crossfield.bench.domain.benchmark import Benchmark, Findings, Inputs, Item, Values
+from crossfield.bench.domain.benchmark import Benchmark, Findings, Item, Values
 from crossfield.bench.domain.desk import Job
-from crossfield.bench.domain.dispersion import dispersion_to_add, functional_mismatch
+from crossfield.bench.domain.dispersion import functional_mismatch
+from crossfield.bench.domain.plan import Missing, Plan, make_plan, notes_on_states
 from crossfield.bench.domain.results import (
     MEASURED,
     BenchmarkResult,
@@ -22,29 +21,14 @@ from crossfield.bench.domain.results import (
 )
 from crossfield.bench.domain.scores import benchmark_score, domain_scores, global_score, scored
 from crossfield.bench.domain.sources import Sources
-from crossfield.bench.domain.store import Outcome, Store, folder_of, item_digest, note_subject, results_file
+from crossfield.bench.domain.store import Store, folder_of, note_subject, results_file
 from crossfield.bench.domain.subject import Subject
 from crossfield.bench.domain.workers import Shop, calculate_all
 from crossfield.bench.machine import processor
 from crossfield.errors import InputError
-from crossfield.theory.elements import symbols
 
 ENOUGH = 0.5  # share of the calculations of a benchmark without which it has no score
 Progress = Callable[[str, int, int], None]  # benchmark, items done, items in all
-
-
-@dataclass
-class _Plan:
-    """A benchmark with what it takes."""
-
-    benchmark: Benchmark
-    inputs: Inputs
-    items: list[Item]  # those of the set, or of its quick part
-    parameters: str | None  # of the dispersion that is added
-    remark: str  # about it
-    digests: dict[str, str] = field(default_factory=dict)  # of items that the model covers, by name
-    problems: list[Problem] = field(default_factory=list)
-    outcomes: dict[str, Outcome] = field(default_factory=dict)
 
 
 def run(
@@ -80,11 +64,11 @@ def run(
     file = results_file(folder, quick=quick)
     with store.opened():
         before = _former(file, subject)
-        planned = {b.name: _plan(b, subject, sources, quick) for b in asked}
-        plans = [plan for plan in planned.values() if isinstance(plan, _Plan)]
+        planned = {b.name: make_plan(b, subject, sources, quick=quick) for b in asked}
+        plans = [p for p in planned.values() if isinstance(p, Plan)]
         shop = Shop(subject.make, workers, limit, store.folder / "output.log")
         _calculate(plans, store, shop, retry=retry, tell=progress or _silent)
-        found = {n: _result(p, subject) if isinstance(p, _Plan) else p for n, p in planned.items()}
+        found = {b.name: _result(b, planned[b.name], subject) for b in asked}
         ordered = [_latest(b, found.get(b.name), before.get(b.name)) for b in catalogue]
         results = _all(subject, ordered, quick=quick, workers=workers)
         write_results(results, file)
@@ -117,66 +101,7 @@ def _former(file: Path, subject: Subject) -> Mapping[str, BenchmarkResult]:
     return {b.name: b for b in former.benchmarks} if former.subject == subject.as_result() else {}
 
 
-def _plan(benchmark: Benchmark, subject: Subject, sources: Sources, quick: bool) -> _Plan | BenchmarkResult:
-    """What to calculate; or the result at once, where that is nothing."""
-    for package in benchmark.packages:
-        if find_spec(package) is None:
-            reason = f"the package {package} is not installed (pip install 'crossfield[bench]')"
-            return _without(benchmark, "missing", reason)
-    try:
-        inputs = benchmark.inputs(sources)
-    except (InputError, OSError) as error:
-        return _without(benchmark, "missing", str(error))
-    if not inputs.items:
-        return _without(benchmark, "missing", "the set has nothing that can be read", inputs.problems)
-    parameters, remark = dispersion_to_add(subject.theory) if benchmark.dispersion else (None, "")
-    items = [item for item in inputs.items if item.quick or not quick]
-    inputs.items = items  # so that the analysis does not miss what was not asked for
-    plan = _Plan(benchmark, inputs, items, parameters, remark)
-    for item in items:
-        if (obstacle := _not_covered(item, subject, benchmark)) is not None:
-            plan.problems.append(Problem(name=item.name, kind="not covered", reason=obstacle))
-        else:
-            plan.digests[item.name] = item_digest(benchmark, item, parameters)
-    return plan
-
-
-def _not_covered(item: Item, subject: Subject, benchmark: Benchmark) -> str | None:
-    """Why a model cannot answer for an item; None: it can."""
-    for atoms in item.structures.values():
-        charge, spin = atoms.info["charge"], atoms.info["spin"]
-        if subject.elements is not None:
-            missing = sorted(set(atoms.numbers.tolist()) - subject.elements)
-            if missing:
-                return f"the head does not cover {', '.join(symbols(missing))}"
-        reason = subject.refuses(charge, spin)
-        if reason is None and benchmark.states:
-            reason = subject.unread(charge, spin)
-        if reason is not None:
-            return reason
-    return None
-
-
-def _blind(plan: _Plan, subject: Subject) -> list[str]:
-    """A note on systems whose charge or spin the model took no notice of."""
-    unread = sum(
-        any(
-            subject.unread(a.info["charge"], a.info["spin"])
-            for a in item.structures.values()
-            if not a.pbc.any()  # of crystals and slabs, charge and spin are nobody's input
-        )
-        for item in plan.items
-        if item.name in plan.outcomes
-    )
-    if not unread:
-        return []
-    return [
-        f"{unread} of {len(plan.items)} calculations are of charged or open-shell systems, and the model "
-        "does not read that: they count, as in published results of such models"
-    ]
-
-
-def _calculate(plans: Sequence[_Plan], store: Store, shop: Shop, *, retry: bool, tell: Progress) -> None:
+def _calculate(plans: Sequence[Plan], store: Store, shop: Shop, *, retry: bool, tell: Progress) -> None:
     """Outcomes of all covered items, of all benchmarks at once; what is known is not done again."""
     jobs: dict[str, Job] = {}
     asking: dict[str, list[str]] = {}  # names of the benchmarks, once per item, by digest
@@ -203,8 +128,9 @@ def _calculate(plans: Sequence[_Plan], store: Store, shop: Shop, *, retry: bool,
         plan.outcomes = {n: found for n, d in plan.digests.items() if (found := store.get(d)) is not None}
 
 
-def _result(plan: _Plan, subject: Subject) -> BenchmarkResult:
-    benchmark = plan.benchmark
+def _result(benchmark: Benchmark, plan: Plan | Missing, subject: Subject) -> BenchmarkResult:
+    if isinstance(plan, Missing):
+        return _without(benchmark, "missing", plan.reason, plan.problems)
     values = {name: o.values for name, o in plan.outcomes.items() if o.status == "done"}
     failed = [
         Problem(name=name, kind=o.status, reason=o.reason)
@@ -224,7 +150,7 @@ def _result(plan: _Plan, subject: Subject) -> BenchmarkResult:
 
 
 def _analysed(
-    plan: _Plan, subject: Subject, values: Mapping[str, Values], problems: Sequence[Problem], seconds: float
+    plan: Plan, subject: Subject, values: Mapping[str, Values], problems: Sequence[Problem], seconds: float
 ) -> BenchmarkResult:
     benchmark = plan.benchmark
     findings = benchmark.analyse(plan.inputs, values)
@@ -244,7 +170,7 @@ def _analysed(
         entries=tuple(findings.entries),
         curves=tuple(findings.curves),
         problems=tuple(problems),
-        notes=(*findings.notes, *_blind(plan, subject)),
+        notes=(*findings.notes, *notes_on_states(plan, subject)),
         structures=_structures(plan.items, findings),
     )
 
