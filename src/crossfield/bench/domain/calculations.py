@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from ase import Atoms
 from ase.calculators.calculator import Calculator
 
@@ -22,7 +20,14 @@ def energies(item: Item, calculator: Calculator) -> Values:
 
 
 def relaxed(
-    atoms: Atoms, calculator: Calculator, *, fmax: float, steps: int, cell: bool = False, name: str = ""
+    atoms: Atoms,
+    calculator: Calculator,
+    *,
+    fmax: float,
+    steps: int,
+    name: str,
+    cell: bool = False,
+    optimiser: str = "lbfgs",
 ) -> Relaxation:
     """A relaxed copy of a structure.
 
@@ -31,22 +36,16 @@ def relaxed(
         calculator: of forces, and of stress where the cell is relaxed.
         fmax: largest force at the end, eV/Å.
         steps: at most this many.
-        cell: also relax the cell.
         name: of the structure, for the message.
+        cell: also relax the cell.
+        optimiser: as in `crossfield.simulate.relax`.
 
     Raises:
         NotConverged: forces were still larger after all steps.
     """
     copy = atoms.copy()
     copy.calc = calculator
-    found = relax(copy, fmax=fmax, steps=steps, cell=cell)
+    found = relax(copy, fmax=fmax, steps=steps, cell=cell, optimiser=optimiser)
     if not found.converged:
-        raise NotConverged(
-            f"{name + ': ' if name else ''}largest force {found.max_force:.3g} eV/Å after {found.steps} steps"
-        )
+        raise NotConverged(f"{name}: largest force {found.max_force:.3g} eV/Å after {found.steps} steps")
     return found
-
-
-def difference(values: Mapping[str, float], plus: str, *minus: str) -> float:
-    """The energy of one role less that of others, eV."""
-    return values[plus] - sum(values[role] for role in minus)

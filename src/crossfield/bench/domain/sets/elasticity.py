@@ -20,15 +20,14 @@ from crossfield.bench.domain.benchmark import (
     Inputs,
     Item,
     Metric,
-    NotConverged,
     Reference,
     Values,
 )
+from crossfield.bench.domain.calculations import relaxed
 from crossfield.bench.domain.results import Entry
 from crossfield.bench.domain.sets.elastic_constants import Moduli, elastic_constants, moduli
 from crossfield.bench.domain.sources import Place, Sources
 from crossfield.errors import InputError
-from crossfield.simulate.relax import relax
 
 FILE = "mp-pbe-elasticity-2025.3.json.gz"
 SETTINGS: Mapping[str, Any] = {
@@ -81,21 +80,19 @@ def calculate(item: Item, calculator: Calculator) -> Values:
     Raises:
         NotConverged: a relaxation did not end.
     """
-    settings = item.settings
-
-    def relaxed(atoms: Atoms, cell: bool) -> Atoms:
-        atoms.calc = calculator
-        found = relax(atoms, fmax=settings["fmax"], steps=settings["steps"], cell=cell, optimiser="fire")
-        if not found.converged:
-            what = "the crystal" if cell else "a strained cell"
-            raise NotConverged(f"{what}: largest force {found.max_force:.3g} eV/Å after {found.steps} steps")
-        return found.atoms
+    fmax, steps = item.settings["fmax"], item.settings["steps"]
 
     def stress(atoms: Atoms) -> NDArray[np.float64]:
-        return np.asarray(relaxed(atoms, cell=False).get_stress())
+        strained = relaxed(
+            atoms, calculator, fmax=fmax, steps=steps, name="a strained cell", optimiser="fire"
+        )
+        return np.asarray(strained.atoms.get_stress())
 
-    crystal = relaxed(item.structures["crystal"].copy(), cell=True)
-    constants = elastic_constants(crystal, stress, settings["normal"], settings["shear"])
+    start = item.structures["crystal"]
+    crystal = relaxed(
+        start, calculator, fmax=fmax, steps=steps, name="the crystal", cell=True, optimiser="fire"
+    ).atoms
+    constants = elastic_constants(crystal, stress, item.settings["normal"], item.settings["shear"])
     return {"constants": constants.tolist(), "volume": crystal.get_volume() / len(crystal)}
 
 

@@ -18,15 +18,14 @@ from crossfield.bench.domain.benchmark import (
     Inputs,
     Item,
     Metric,
-    NotConverged,
     Reference,
     Values,
 )
+from crossfield.bench.domain.calculations import relaxed
 from crossfield.bench.domain.results import Curve, Entry, Problem
 from crossfield.bench.domain.sets.alexandria import TEMPERATURE, Published, files, read
 from crossfield.bench.domain.sets.harmonic import SYMMETRY, Cells, phonons, supercells
 from crossfield.bench.domain.sources import Sources
-from crossfield.simulate.relax import relax
 
 FOLDER = "alexandria-phonons-pbe"
 CRYSTALS = 100  # the first of the directory, as in ML-PEG
@@ -95,11 +94,7 @@ def calculate(item: Item, calculator: Calculator) -> Values:
     fmax, steps = item.settings["fmax"], item.settings["steps"]
     start = item.structures[ROLE].copy()
     start.set_constraint(FixSymmetry(start, symprec=SYMMETRY))
-    start.calc = calculator
-    relaxed = relax(start, fmax=fmax, steps=steps, optimiser="fire")
-    if not relaxed.converged:
-        raise NotConverged(f"largest force {relaxed.max_force:.3g} eV/Å after {relaxed.steps} steps")
-    crystal = relaxed.atoms
+    crystal = relaxed(start, calculator, fmax=fmax, steps=steps, name="the crystal", optimiser="fire").atoms
     crystal.set_constraint()
     forces = np.array([_forces(atoms, calculator) for atoms in supercells(crystal, cells)])
     found = phonons(
