@@ -45,16 +45,6 @@ def test_numbers_are_finite(number):
         read_published(changed(values={"A": number}))
 
 
-@pytest.mark.parametrize("benchmark", ["wiggle", "WIGGLE150", "", "barriers_", "wiggle150 "])
-def test_unknown_benchmarks_are_refused(benchmark):
-    with pytest.raises(ValueError, match=r"tables\.0\.benchmark"):
-        read_published(changed(benchmark=benchmark))
-
-
-def test_every_set_of_barriers_has_a_key():
-    assert list(read_published(changed(benchmark="barriers_bh9"))) == ["barriers_bh9"]
-
-
 def test_sources_must_be_there_and_used():
     with pytest.raises(ValueError, match="no such source: two"):
         read_published(changed(source="two"))

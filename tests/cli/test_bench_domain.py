@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from crossfield.bench.domain import catalogue
-from crossfield.bench.domain.results import read_results
+from crossfield.bench.domain.results import BenchmarkResult, read_results
+from crossfield.cli.bench_domain_show import _found
 from tests.bench.domain.toys import toy
 from tests.cli.conftest import Command
 
@@ -74,6 +76,10 @@ def test_the_list(crossfield: Command) -> None:
         ((), "MODEL is missing"),
         ((SPRING, "--only", "sorfaces"), "did you mean 'surfaces'?"),
         ((SPRING, "--head", "x"), "--head goes with a model"),
+        ((SPRING, "--dtype", "float32"), "--dtype goes with a model"),
+        ((SPRING, "--device", "cpu"), "--device goes with a model"),
+        ((SPRING, "--only", ""), "--only names no benchmark"),
+        ((SPRING, "--only", " , "), "--only names no benchmark"),
         ((SPRING, "--argument", "stiffness"), "write NAME=VALUE"),
         ((SPRING, "--argument", "a=1", "--argument", "a=2"), "given twice"),
         ((SPRING, "--reads", "colour"), "--reads colour"),
@@ -95,6 +101,27 @@ def test_nothing_measured_is_an_error(crossfield: Command, monkeypatch: pytest.M
     assert found.code == 2
     assert "no_such_package is not installed" in " ".join(found.out.split())
     assert "nothing of what was asked for could be measured" in found.err
+
+
+def test_a_method_of_a_class_in_the_current_folder(
+    crossfield: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "own_calculator.py").write_text(
+        "from tests.bench.domain.toys import Spring\n\n\n"
+        "class Maker:\n    @classmethod\n    def make(cls):\n        return Spring()\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.path", [*sys.path])
+    found = crossfield("bench", "domain", "own_calculator:Maker.make", "--only", "toy", "--json", "-j", 1)
+    assert found.code == 0, found.err
+    assert json.loads(found.out)["benchmarks"][0]["score"] == pytest.approx(1.0)
+
+
+def test_that_no_dispersion_was_added_is_shown() -> None:
+    fields = dict.fromkeys(("name", "title", "domain", "description", "reference"), "x")
+    found = BenchmarkResult(**fields, status="complete", dispersion="none added: there are no parameters")
+    assert "D3: none added: there are no parameters" in _found(found)
+    assert "D3" not in _found(found.model_copy(update={"dispersion": "D3(BJ) of PBE, two-body"}))
 
 
 def test_a_head_of_a_model(crossfield: Command, model: Path) -> None:

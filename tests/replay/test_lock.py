@@ -78,14 +78,13 @@ def test_the_lock_of_a_process_that_ended_is_taken_over(tmp_path: Path, capsys) 
 @pytest.mark.parametrize(
     "owner",
     [
-        {"pid": os.getpid(), "host": HOST},
-        {"pid": 1, "host": HOST},
-        {"pid": dead_process(), "host": "elsewhere"},
+        {"pid": 4_000_000, "host": "elsewhere"},
         {"pid": -1, "host": HOST},
         {"pid": "1", "host": HOST},
         {"pid": 2**80, "host": HOST},
         {},
     ],
+    ids=str,
 )
 def test_one_that_may_be_alive_is_waited_for(tmp_path: Path, monkeypatch, capsys, owner) -> None:
     """Until it is gone, or has given no sign of life for long."""
@@ -110,26 +109,45 @@ def test_a_lock_that_says_nothing(tmp_path: Path, monkeypatch, content: bytes) -
     assert list(tmp_path.iterdir()) == []
 
 
-def test_signs_of_life_keep_a_lock(tmp_path: Path, monkeypatch) -> None:
-    """For several times as long as silence is put up with."""
+@pytest.mark.parametrize("pid", [os.getpid(), 1], ids=["own", "another user's"])
+def test_a_process_of_this_machine_that_lives_keeps_its_lock_however_silent(
+    tmp_path: Path, monkeypatch, pid: int
+) -> None:
     monkeypatch.setattr(lock, "POLL", 0.01)
-    monkeypatch.setattr(lock, "SILENCE", 0.4)
-    path = tmp_path / "labels"
-    order = []
+    monkeypatch.setattr(lock, "SILENCE", 0.0)
+    path = place(tmp_path / "labels", pid=pid, host=HOST)
+    entered = threading.Event()
 
-    def wait() -> None:
+    def enter() -> None:
         with locked(path):
-            order.append("second")
+            entered.set()
 
-    with locked(path) as alive:
-        thread = threading.Thread(target=wait)
-        thread.start()
-        for _ in range(30):
-            time.sleep(0.05)
-            alive()
-        order.append("first")
-    thread.join(timeout=30)
-    assert order == ["first", "second"]
+    threading.Thread(target=enter, daemon=True).start()
+    assert not entered.wait(0.3)
+    lock_of(path).unlink()
+    assert entered.wait(30)
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="no /proc")
+def test_a_process_that_has_got_the_number_of_a_dead_one_keeps_no_lock(tmp_path: Path) -> None:
+    path = place(tmp_path / "labels", pid=os.getpid(), host=HOST, began="1")
+    with locked(path):
+        assert json.loads(lock_of(path).read_text())["began"] != "1"
+
+
+def test_signs_of_life_are_given_whatever_the_block_does(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(lock, "BEAT", 0.01)
+    path = tmp_path / "labels"
+    with locked(path):
+        os.utime(lock_of(path), (0, 0))
+        deadline = time.monotonic() + 30
+        while lock_of(path).stat().st_mtime == 0:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        place(path, pid=1, host="elsewhere")  # of others, nothing is said
+        os.utime(lock_of(path), (0, 0))
+        time.sleep(0.1)
+        assert lock_of(path).stat().st_mtime == 0
 
 
 def test_who_was_taken_for_dead_leaves_the_lock_of_another(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -78,8 +79,22 @@ def register_domain(group: typer.Typer) -> None:
                 show_default=False,
             ),
         ] = None,
-        dtype: Annotated[str, typer.Option("--dtype", help="float64 or float32.")] = "float64",
-        device: Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")] = "auto",
+        dtype: Annotated[
+            str | None,
+            typer.Option(
+                "--dtype",
+                help="float64, if left out, or float32; MODULE:NAME has its own.",
+                show_default=False,
+            ),
+        ] = None,
+        device: Annotated[
+            str | None,
+            typer.Option(
+                "--device",
+                help="auto, if left out, cpu or cuda; MODULE:NAME chooses its own.",
+                show_default=False,
+            ),
+        ] = None,
         argument: Annotated[
             list[str] | None,
             typer.Option(
@@ -131,7 +146,10 @@ def register_domain(group: typer.Typer) -> None:
             raise InputError("MODEL is missing (see crossfield bench domain --help)")
         if output is not None:
             check_output(output, [])
-        asked = choose([name.strip() for text in only or () for name in text.split(",") if name.strip()])
+        names = [name.strip() for text in only or () for name in text.split(",") if name.strip()]
+        if only is not None and not names:
+            raise InputError("--only names no benchmark (`crossfield bench domain --list` shows all)")
+        asked = choose(names)
 
         from crossfield.bench.domain.results import write_results
         from crossfield.bench.domain.run import run
@@ -171,10 +189,10 @@ def register_domain(group: typer.Typer) -> None:
             raise InputError("nothing of what was asked for could be measured; the reasons are above")
 
 
-def _workers(device: str) -> int:
+def _workers(device: str | None) -> int:
     import torch
 
-    if device == "cuda" or (device == "auto" and torch.cuda.is_available()):
+    if device == "cuda" or (device in (None, "auto") and torch.cuda.is_available()):
         return 1
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
@@ -182,8 +200,8 @@ def _workers(device: str) -> int:
 def _subject(
     model: str,
     head: str | None,
-    dtype: str,
-    device: str,
+    dtype: str | None,
+    device: str | None,
     arguments: Sequence[str],
     theory: str | None,
     reads: str,
@@ -192,17 +210,24 @@ def _subject(
     from crossfield.bench.domain.subject import calculator_subject, head_subject
 
     module, colon, name = model.partition(":")
-    if colon and name.isidentifier() and module.replace(".", "_").isidentifier() and not Path(model).exists():
-        if head is not None:
-            raise InputError(f"--head goes with a model; {model} is a calculator")
+    if colon and _dotted(module) and _dotted(name) and not Path(model).exists():
+        for stated, option in ((head, "--head"), (dtype, "--dtype"), (device, "--device")):
+            if stated is not None:
+                raise InputError(f"{option} goes with a model; {model} is a calculator (see --argument)")
         read = frozenset(part.strip() for part in reads.split(",") if part.strip())
         if unknown := sorted(read - {"charge", "spin"}):
             raise InputError(f"--reads {unknown[0]}: write charge, spin or charge,spin")
+        if (here := os.getcwd()) not in sys.path:  # behind all else: a module that is installed comes first
+            sys.path.append(here)
         return calculator_subject(model, _arguments(arguments), theory=theory, reads=read)
     for given, option in ((arguments, "--argument"), (theory, "--theory"), (reads, "--reads")):
         if given:
             raise InputError(f"{option} goes with a calculator MODULE:NAME; a model says that itself")
-    return head_subject(model, head, dtype=dtype, device=device)
+    return head_subject(model, head, dtype=dtype or "float64", device=device or "auto")
+
+
+def _dotted(name: str) -> bool:
+    return all(part.isidentifier() for part in name.split("."))
 
 
 def _arguments(pairs: Sequence[str]) -> dict[str, Any]:

@@ -117,6 +117,8 @@ def _found(b: BenchmarkResult) -> str:
     """Metrics, and what they do not cover."""
     from rich.markup import escape
 
+    from crossfield.bench.domain.dispersion import NOT_ADDED
+
     if b.status == "missing":
         return f"[yellow]missing[/yellow]: {escape(b.reason)}"
     shown = [m for m in b.metrics if m.good is not None] or list(b.metrics[:2])
@@ -131,7 +133,9 @@ def _found(b: BenchmarkResult) -> str:
     if b.reason:
         remarks.append(escape(b.reason))
     if b.mismatch:
-        remarks.append("another functional than the reference")
+        remarks.append("another functional or dispersion than the reference")
+    if b.dispersion.startswith(NOT_ADDED):
+        remarks.append(escape(f"D3: {b.dispersion}"))
     if remarks:
         lines.append(f"[dim]{', '.join(remarks)}[/dim]")
     return "\n".join(lines)

@@ -41,7 +41,6 @@ class Labelling:
     potential: Potential
     head: Head
     batch_size: int | None  # no more structures at once than that; None: as many as fit
-    alive: Callable[[], None]  # called after every batch
     advance: Callable[[int], None] | None = None  # is told how many more frames are done
     stop: Callable[[], bool] | None = None  # is asked before every batch whether to stop
 
@@ -93,7 +92,6 @@ class Labelling:
         return results
 
     def _tell(self, count: int) -> None:
-        self.alive()
         if self.advance is not None:
             self.advance(count)
 

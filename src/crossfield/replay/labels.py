@@ -91,11 +91,11 @@ def pseudo_label(
     found = _existing(path, made_from, overwrite)
     if found is None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with locked(path) as alive:
+        with locked(path):
             found = _existing(path, made_from, overwrite)  # another process may have made it meanwhile
             if found is None:
                 parts = Parts(path, made_from)
-                labelling = Labelling(potential, chosen, batch_size, alive, advance, stop)
+                labelling = Labelling(potential, chosen, batch_size, advance, stop)
                 labelled = labelling.label([replace(f, weights=w) for f, w in zip(frames, wanted)], parts)
                 artefact.save(path, labelled, chosen.theory, made_from)
                 parts.discard()

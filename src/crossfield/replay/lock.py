@@ -6,8 +6,9 @@ import json
 import os
 import secrets
 import socket
+import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -16,28 +17,30 @@ from crossfield.errors import InputError
 from crossfield.messages import say
 
 POLL = 0.2  # s
-SILENCE = 600.0  # s without a sign of life, after which whoever holds a lock is taken for dead
+BEAT = 30.0  # s between two signs of life
+SILENCE = 600.0  # s without one, after which a process of another machine is taken for dead
 
 
 @contextmanager
-def locked(path: Path) -> Iterator[Callable[[], None]]:
+def locked(path: Path) -> Iterator[None]:
     """Hold the lock of a file, `.lock` beside it; wait for a process that holds it.
 
     The lock is a file that only one process can create, also on network drives. It names its process and
-    machine. A lock is stale when its process on this machine has ended, or when it gave no sign of life for
-    ten minutes, and is then taken over.
+    machine, and a thread keeps its time of change recent, whatever the block does. A lock is stale when its
+    process on this machine has ended, or, if it is of another machine, after ten minutes without a sign of
+    life, and is then taken over.
 
     Args:
         path: the file that is to be made; its folder exists.
-
-    Yields:
-        a function that gives a sign of life.
     """
     lock = lock_of(path)
     token = _acquire(lock)
+    over = threading.Event()
+    threading.Thread(target=_beat, args=(lock, token, over), daemon=True).start()
     try:
-        yield lambda: _touch(lock)
+        yield
     finally:
+        over.set()
         if _read(lock) == token:  # else it was taken for stale, and is that of another process now
             lock.unlink(missing_ok=True)
 
@@ -49,7 +52,8 @@ def lock_of(path: Path) -> Path:
 
 def _acquire(lock: Path) -> str:
     """Create the lock, as soon as that is possible; gives its content."""
-    owner = {"pid": os.getpid(), "host": socket.gethostname(), "token": secrets.token_hex(8)}
+    pid = os.getpid()
+    owner = {"pid": pid, "host": socket.gethostname(), "began": _began(pid), "token": secrets.token_hex(8)}
     token = json.dumps(owner)
     watched: tuple[str, float] | None = None  # content and time of change of the lock in the way
     since = time.monotonic()
@@ -60,7 +64,8 @@ def _acquire(lock: Path) -> str:
             continue  # it is gone
         if watched != (content, changed):  # by the clock of the waiting, whatever the drive's says
             watched, since = (content, changed), time.monotonic()
-        if _ended(content) or time.monotonic() - since > SILENCE:
+        lives = _lives(content)
+        if lives is False or (lives is None and time.monotonic() - since > SILENCE):
             _remove_stale(lock, content)
             continue
         if not told:
@@ -116,18 +121,31 @@ def _remove_stale(lock: Path, content: str) -> None:
     aside.unlink(missing_ok=True)
 
 
-def _ended(content: str) -> bool:
-    """Whether the process that made a lock is one of this machine, and is gone."""
+def _lives(content: str) -> bool | None:
+    """Whether the process that made a lock lives; None: it is of another machine, or not named."""
     owner = _owner(content)
-    if owner.get("host") != socket.gethostname() or not isinstance(pid := owner.get("pid"), int) or pid <= 0:
-        return False
+    pid = owner.get("pid")
+    if owner.get("host") != socket.gethostname() or not isinstance(pid, int) or pid <= 0:
+        return None
     try:
         os.kill(pid, 0)  # no signal, only the question
     except ProcessLookupError:
-        return True
-    except (PermissionError, OverflowError):
         return False
-    return False
+    except PermissionError:
+        pass
+    except OverflowError:
+        return None
+    stated, found = owner.get("began"), _began(pid)
+    # numbers of processes are used again, also after the machine was started anew
+    return stated is None or found is None or stated == found
+
+
+def _began(pid: int) -> str | None:
+    """When a process began, in ticks of the machine; None: that is not known here."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+    except (OSError, LookupError):
+        return None
 
 
 def _name(content: str) -> str:
@@ -158,6 +176,9 @@ def _changed(lock: Path) -> float | None:
         return None
 
 
-def _touch(lock: Path) -> None:
-    with suppress(OSError):
-        os.utime(lock)
+def _beat(lock: Path, token: str, over: threading.Event) -> None:
+    """Give signs of life until the block is over."""
+    while not over.wait(BEAT):
+        if _read(lock) == token:
+            with suppress(OSError):
+                os.utime(lock)

@@ -61,11 +61,16 @@ def test_whatever_a_benchmark_needs_is_in_the_extra() -> None:
     assert {package for b in BENCHMARKS for package in b.packages} | {"dftd3"} == known
 
 
-def test_published_numbers_are_of_metrics_that_there_are() -> None:
+def test_published_numbers_are_of_benchmarks_and_metrics_that_there_are() -> None:
+    assert set(published_results()) <= {*NAMES, "global"}
     known = {(b.name, m.name, m.unit) for b in BENCHMARKS for m in b.metrics}
     for name, results in published_results().items():
         if name != "global":
             assert {(name, r.metric, r.unit) for r in results} <= known
+
+
+def test_diatomics_are_about_the_elements_of_the_model() -> None:
+    assert [b.name for b in BENCHMARKS if b.own_elements] == ["diatomics"]
 
 
 def test_choosing_by_name_and_by_domain() -> None:

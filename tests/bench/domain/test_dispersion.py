@@ -8,6 +8,8 @@ from ase.units import Bohr, Hartree
 
 from crossfield.bench.domain.benchmark import Reference
 from crossfield.bench.domain.dispersion import (
+    _PARAMETERS,
+    FUNCTIONALS,
     dispersion_to_add,
     functional,
     functional_mismatch,
@@ -21,6 +23,14 @@ from crossfield.theory import Theory, get_theory, known_theories
     [
         ("PBE, PBE+U for some transition metals", "pbe"),
         ("PBE+U", "pbe"),
+        ("PBE+U-D3(BJ)", "pbe"),
+        ("PBE-D3(BJ)+U", "pbe"),
+        ("PBE(+U)", "pbe"),
+        ("BEEF-vdW", "beef"),
+        ("optB88-vdW", "optb88"),
+        ("SCAN+rVV10", "scan"),
+        ("vdW-DF", "vdw-df"),
+        ("M06-L", "m06-l"),
         ("PBE-D3(BJ)", "pbe"),
         ("RPBE in OC20 as published", "rpbe"),
         ("ωB97M-D3(BJ)", "ωb97m"),
@@ -35,8 +45,47 @@ def test_the_functional_in_the_name_of_a_method(method: str, plain: str) -> None
     assert functional(method) == plain
 
 
-def test_every_known_theory_names_a_functional() -> None:
-    assert all(functional(theory.method) for theory in known_theories().values() if theory.method)
+def test_every_known_theory_names_a_functional_that_is_known() -> None:
+    assert {functional(theory.method) for theory in known_theories().values() if theory.method} <= FUNCTIONALS
+
+
+@pytest.mark.parametrize("name", sorted(FUNCTIONALS))
+def test_every_functional_is_found_whatever_stands_behind_it(name: str) -> None:
+    for suffix in ("", "+U", "-D3(BJ)", "+U-D3", "-D3BJ+U", "-vdW", "+rVV10", "-MBD, no spin"):
+        assert functional(name.upper() + suffix) == name
+
+
+@pytest.mark.parametrize("parameters", sorted(set(_PARAMETERS.values())))
+def test_there_are_parameters_for_every_functional(parameters: str) -> None:
+    methane = molecule("CH4")
+    methane.calc = with_dispersion(_Zero(), parameters)
+    assert -0.2 < methane.get_potential_energy() < -0.001
+
+
+@pytest.mark.parametrize("method", ["ωB97X", "M06-L"])
+def test_parameters_of_another_functional_are_not_taken(method: str) -> None:
+    parameters, said = dispersion_to_add(Theory(name="x", method=method))
+    assert parameters is None
+    assert f"no D3(BJ) parameters for {method}" in said
+
+
+@pytest.mark.parametrize(
+    ("method", "added", "reference", "said"),
+    [
+        ("PBE", None, "PBE", ""),
+        ("PBE", "pbe", "PBE-D3(BJ)", ""),
+        ("PBE", "pbe", "PBE-D3", ""),  # of unknown damping
+        ("PBE-D3(BJ)", None, "PBE-D3(BJ) and experiment", ""),
+        ("PBE-D3(BJ)", None, "PBE", "stands for PBE-D3(BJ), the reference is PBE without dispersion"),
+        ("PBE", None, "PBE-D3(BJ)", "stands for PBE without dispersion, the reference is PBE-D3(BJ)"),
+        ("PBE D4", None, "PBE-D3(BJ)", "stands for PBE with D4, the reference is PBE-D3(BJ)"),
+    ],
+)
+def test_other_dispersion_than_that_of_the_reference_is_told(
+    method: str, added: str | None, reference: str, said: str
+) -> None:
+    found = functional_mismatch(Theory(name="x", method=method), Reference(reference, functional=True), added)
+    assert found == (f"the model {said}" if said else "")
 
 
 def test_a_model_of_another_functional_is_told() -> None:

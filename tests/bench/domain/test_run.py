@@ -15,9 +15,11 @@ import numpy as np
 import pytest
 from ase.build import molecule
 
+from crossfield.bench.domain import plan
+from crossfield.bench.domain import subject as subject_module
 from crossfield.bench.domain.benchmark import Benchmark, Findings, Inputs, Item, Values
 from crossfield.bench.domain.calculations import energies
-from crossfield.bench.domain.results import BenchmarkResult, DomainResults, read_results
+from crossfield.bench.domain.results import BenchmarkResult, DomainResults, read_results, write_results
 from crossfield.bench.domain.run import run
 from crossfield.bench.domain.sources import Sources
 from crossfield.bench.domain.store import folder_of, results_file
@@ -150,17 +152,23 @@ def test_a_calculation_that_hangs_or_exits_is_given_up(monkeypatch: pytest.Monke
     assert found.done == 3
 
 
-def test_a_calculation_that_heeds_no_end_ends_with_its_process(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_calculation_that_heeds_no_end_ends_with_its_process_and_is_done_once(
+    monkeypatch: pytest.MonkeyPatch, marks: Path
+) -> None:
     monkeypatch.setenv("TOY_STUCK", "d1.2")
     monkeypatch.setenv("TOY_GRACE", "1")
-    found = measured(springs(), workers=1, limit=1.0)
-    assert [(p.name, p.kind) for p in found.problems] == [("d1.2", "died")]
+    subject = springs(marks)
+    found = measured(subject, workers=1, limit=1.0)
+    reason = "it took longer than 1 s (--timeout)"
+    assert [(p.name, p.kind, p.reason) for p in found.problems] == [("d1.2", "failed", reason)]
+    assert sorted(marks.read_text().split()) == ["d0.8", "d1", "d1.2", "d1.4", "d1.6"]
+    assert not [*folder_of(subject).glob("overdue*")]
 
 
 def test_no_calculator_in_another_process_ends_the_run_and_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
     subject = springs()
     monkeypatch.setenv("TOY_UNMADE", "CUDA out of memory")
-    with pytest.raises(InputError, match="in another process: RuntimeError: CUDA out"):
+    with pytest.raises(InputError, match=r"in another process: .*RuntimeError: CUDA out"):
         measured(subject, workers=1)
     monkeypatch.delenv("TOY_UNMADE")
     assert measured(subject).status == "complete"  # nothing of it was kept
@@ -195,11 +203,87 @@ def test_too_few_calculations_are_no_score() -> None:
     assert "fewer than 50% of its calculations" in found.reason
 
 
+@pytest.mark.parametrize(
+    ("changes", "score"),
+    [
+        ({}, False),
+        ({"own_elements": True}, True),
+        ({"own_elements": True, "part": 0.4}, False),
+        ({"shown": True}, True),
+    ],
+    ids=["of all", "of the elements of the model", "of a part of the set", "of what is scored"],
+)
+def test_what_half_of_the_calculations_is_counted_from(changes: dict[str, Any], score: bool) -> None:
+    def inputs(sources: Sources) -> Inputs:
+        found = _mostly_gold(sources)
+        found.part = changes.get("part", 1.0)
+        if changes.get("shown"):
+            found.items[2:] = [dataclasses.replace(item, scored=False) for item in found.items[2:]]
+        return found
+
+    few = dataclasses.replace(springs(), elements=frozenset({1}))
+    found = measured(few, toy(inputs=inputs, own_elements=changes.get("own_elements", False)))
+    assert (found.done, found.total, found.status) == (2, 5, "partial")  # coverage is shown
+    assert (found.score is not None) == score
+
+
 def _mostly_gold(sources: Sources) -> Inputs:
     found = toys.inputs(sources)
     for item in found.items[2:]:
         item.structures["dimer"].symbols[:] = "Au"
     return found
+
+
+def test_a_model_under_another_name_keeps_its_results(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = saved(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    both = [toy("one", inputs=_ions, analyse=_nothing), toy("two", inputs=_ions, analyse=_nothing)]
+    for name, asked in ((path, both[:1]), (f"./{Path(path).name}", both[1:])):
+        subject = head_subject(name, "head0")
+        results = run(subject, asked, both, Sources(online=False), workers=0)
+    assert [b.status for b in results.benchmarks] == ["partial", "partial"]
+    assert results.subject.name == "./model.safetensors"
+
+
+def test_results_that_another_run_writes_meanwhile_are_kept() -> None:
+    """Where a lock was lost."""
+    both = [toy("one"), toy("two")]
+    subject = springs()
+    file = results_file(folder_of(subject), quick=False)
+    results = run(subject, both[:1], both, Sources(online=False), workers=0)
+    theirs = results.model_copy(
+        update={"benchmarks": (*results.benchmarks[:1], measured(springs(stiffness=3.0), both[1]))}
+    )
+    file.unlink()
+
+    def between(name: str, done: int, total: int) -> None:
+        write_results(theirs, file)
+
+    results = run(subject, both[:1], both, Sources(online=False), workers=0, progress=between)
+    assert [b.status for b in results.benchmarks] == ["complete", "complete"]
+
+
+def test_without_dftd3_a_benchmark_that_asks_for_it_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plan, "find_spec", lambda name: None)
+    found = measured(springs(), toy(dispersion=True))
+    assert (found.status, found.score) == ("missing", None)
+    assert "dftd3 is not installed" in found.reason
+    assert measured(springs(), toy()).status == "complete"
+    contained = calculator_subject(SPRING, {}, theory="omol")
+    found = measured(contained, toy(dispersion=True))
+    assert (found.status, found.dispersion) == ("complete", "none added: the model contains VV10")
+
+
+def test_a_benchmark_without_a_quick_part_says_so() -> None:
+    def long(sources: Sources) -> Inputs:
+        found = toys.inputs(sources)
+        found.items = found.items[2:]
+        return found
+
+    found = measured(springs(), toy(inputs=long), quick=True)
+    assert (found.status, found.reason) == ("missing", "it has no quick part")
 
 
 def test_results_under_another_theory_are_not_mixed() -> None:
@@ -222,6 +306,30 @@ def test_a_calculator_is_another_one_when_a_file_that_it_reads_is(tmp_path: Path
     assert found[2:4] == found[4:]
 
 
+def test_a_calculator_is_another_one_when_any_file_of_its_package_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    top = tmp_path / "homemade"
+    (top / "deep").mkdir(parents=True)
+    (top / "__init__.py").touch()
+    (top / "calculator.py").write_text("from tests.bench.domain.toys import Spring\n")
+
+    def found() -> str:
+        return calculator_subject("homemade.calculator:Spring", {}).fingerprint
+
+    before = found()
+    (top / "__pycache__").mkdir(exist_ok=True)
+    (top / "__pycache__" / "x.pyc").write_text("")
+    assert found() == before
+    (top / "deep" / "weights").write_text("1")
+    assert found() != before
+    assert not capsys.readouterr().err
+    monkeypatch.setattr(subject_module, "MOST_FILES", 1)
+    found()
+    assert "too large to be compared" in capsys.readouterr().err
+
+
 def test_a_run_killed_at_any_point_goes_on_and_ends_in_the_same_scores(marks: Path) -> None:
     script = (
         "import sys; from tests.bench.domain.test_run import measured, springs; from pathlib import Path\n"
@@ -233,15 +341,17 @@ def test_a_run_killed_at_any_point_goes_on_and_ends_in_the_same_scores(marks: Pa
     process = subprocess.Popen(
         [sys.executable, file, marks], env=environment, start_new_session=True, stderr=subprocess.DEVNULL
     )
-    waited(lambda: marks.exists() and len(marks.read_text().split()) >= 3)
+    subject = springs(marks, stiffness=2.5, pause=0.5)
+    kept = folder_of(subject) / "calculations.jsonl"
+    waited(lambda: kept.exists() and b"\n" in kept.read_bytes())
     process.send_signal(signal.SIGKILL)
     process.wait()
     waited(lambda: not group_lives(process.pid))  # its processes do not outlive it
     begun = len(marks.read_text().split())
-    assert 3 <= begun < 5
-    found = measured(springs(marks, stiffness=2.5, pause=0.5))
-    # of those that were begun, at most two had not been written down
-    assert 5 < len(marks.read_text().split()) <= 7
+    written = kept.read_bytes().count(b"\n")
+    assert 1 <= written < 5
+    found = measured(subject)
+    assert len(marks.read_text().split()) == begun + 5 - written
     fresh = measured(springs(stiffness=2.5))
     assert (found.metrics, found.entries, found.score) == (fresh.metrics, fresh.entries, fresh.score)
 
@@ -386,6 +496,7 @@ def test_heads_and_precisions_have_fingerprints_of_their_own(tmp_path: Path) -> 
         ("tests.bench.domain.toys:Nothing", {}, "no such function or class"),
         (SPRING, {"colour": 1}, "cannot be made with"),
         ("tests.bench.domain.toys:toy", {}, "no ASE calculator"),
+        ("tests.bench.domain.toys:broken", {}, r"cannot be made with .*KeyError: 'no such head'"),
     ],
 )
 def test_what_is_no_calculator_is_said(spec: str, arguments: dict[str, Any], message: str) -> None:

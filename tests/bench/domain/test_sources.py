@@ -24,10 +24,10 @@ def server() -> Iterator[Server]:
         yield server
 
 
-def archive(path: Path) -> Path:
+def archive(path: Path, top: str = "set") -> Path:
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
-        file.writestr("set/one/POSCAR", "first\n" * 50)
-        file.writestr("set/two.txt", "second", compress_type=zipfile.ZIP_STORED)
+        file.writestr(f"{top}/one/POSCAR", "first\n" * 50)
+        file.writestr(f"{top}/two.txt", "second", compress_type=zipfile.ZIP_STORED)
     return path
 
 
@@ -71,8 +71,44 @@ def test_a_set_is_downloaded_once(tmp_path: Path, server: Server, known: Known) 
     known(archive(tmp_path / "a.zip").read_bytes())
     for _ in range(2):
         top = Sources().open("set")
-        assert (top / "set" / "two.txt").read_text() == "second"
+        assert (top / "two.txt").read_text() == "second"
     assert len(server.asked) == 1
+
+
+def test_what_came_first_is_what_later_ones_are_compared_with(
+    tmp_path: Path, server: Server, known: Known
+) -> None:
+    """Where no checksum was published."""
+    content = archive(tmp_path / "a.zip").read_bytes()
+    known(content, sha256=None, size=None)
+    Sources().open("set")
+    file = tmp_path / "cache" / "benchmarks" / "sources" / "set.zip"
+    file.write_bytes(archive(tmp_path / "b.zip", "other").read_bytes())
+    with pytest.raises(InputError, match=r"not the file that came at the first download.*delete it"):
+        Sources().open("set")
+    file.unlink()
+    server.then = Answer(content=(tmp_path / "b.zip").read_bytes())
+    with pytest.raises(InputError, match=r"first download; .*delete .*checksums/benchmarks-set\.json"):
+        Sources().open("set")
+    server.then = Answer(content=content)
+    assert (Sources().open("set") / "two.txt").read_text() == "second"
+
+
+@pytest.mark.parametrize("top", [None, "Inner_Name"])
+@pytest.mark.parametrize("place", ["{top}", "set", "set/{top}"])
+def test_unpacked_sets_are_found_however_they_were_unpacked(
+    tmp_path: Path, known: Known, top: str | None, place: str
+) -> None:
+    known(top=top)
+    folder = tmp_path / place.format(top=top or "set")
+    folder.mkdir(parents=True)
+    (folder / "two.txt").write_text("own")
+    assert (Sources(tmp_path, online=False).open("set") / "two.txt").read_text() == "own"
+
+
+def test_the_folder_in_an_archive_may_have_another_name(tmp_path: Path, known: Known) -> None:
+    known(archive(tmp_path / "set.zip", "Inner_Name").read_bytes(), top="Inner_Name")
+    assert (Sources(tmp_path).open("set") / "two.txt").read_text() == "second"
 
 
 def test_local_copies_come_first_packed_or_unpacked(tmp_path: Path, server: Server, known: Known) -> None:
@@ -82,7 +118,7 @@ def test_local_copies_come_first_packed_or_unpacked(tmp_path: Path, server: Serv
     zipfile.ZipFile(packed / "set.zip").extractall(unpacked)
     for folder in (packed, unpacked):
         top = Sources(folder).open("set")
-        assert (top / "set" / "one" / "POSCAR").read_text() == "first\n" * 50
+        assert (top / "one" / "POSCAR").read_text() == "first\n" * 50
     assert not server.asked
 
 
@@ -107,7 +143,7 @@ def test_a_set_of_many_files_says_what_to_do(tmp_path: Path, known: Known, serve
     assert not server.asked
     (tmp_path / "set").mkdir()
     (tmp_path / "set" / "a.yaml").touch()
-    assert (Sources(tmp_path).open("set") / "set" / "a.yaml").exists()
+    assert (Sources(tmp_path).open("set") / "a.yaml").exists()
 
 
 def test_another_file_than_was_published_is_refused(tmp_path: Path, known: Known) -> None:
@@ -115,6 +151,8 @@ def test_another_file_than_was_published_is_refused(tmp_path: Path, known: Known
     with pytest.raises(InputError, match="is not the file that was published") as error:
         Sources(tmp_path).open("set")
     assert error.value.file == tmp_path / "set.zip"
+    # it is the user's own, and would not be downloaded while it is there
+    assert error.value.message.endswith("or take this one away to have it downloaded")
 
 
 def test_a_download_of_another_file_is_refused(tmp_path: Path, known: Known) -> None:
@@ -128,7 +166,7 @@ def test_a_truncated_archive_is_refused_by_name(tmp_path: Path, known: Known, ke
     content = archive(tmp_path / "whole.zip").read_bytes()
     (tmp_path / "set.zip").write_bytes(content[:keep])
     known(sha256=None)
-    with pytest.raises(InputError, match=r"set\.zip: is no archive, or damaged"):
+    with pytest.raises(InputError, match=r"set\.zip: is no archive, or damaged .*take this one away"):
         Sources(tmp_path).open("set")
 
 

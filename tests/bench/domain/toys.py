@@ -80,6 +80,11 @@ class Spring(Calculator):  # type: ignore[misc]  # ASE has no types
         self.results = {"energy": energy, "forces": np.stack([self.stiffness * r, -self.stiffness * r])}
 
 
+def broken() -> Calculator:
+    """Makes nothing."""
+    raise KeyError("no such head")
+
+
 def dimer(distance: float, name: str, symbols: str = "H2") -> Atoms:
     """Two atoms."""
     atoms = Atoms(symbols, [(0, 0, 0), (0, 0, distance)])

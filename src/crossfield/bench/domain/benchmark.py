@@ -79,12 +79,14 @@ class Item:
             calculators want one.
         settings: whatever else the calculation depends on, plain values that JSON can hold.
         quick: whether it belongs to the small part that `--quick` does.
+        scored: whether scores follow from it; others are shown besides.
     """
 
     name: str
     structures: Mapping[str, Atoms]
     settings: Mapping[str, Any] = field(default_factory=dict)
     quick: bool = False
+    scored: bool = True
 
     def __post_init__(self) -> None:
         for atoms in self.structures.values():
@@ -103,11 +105,13 @@ class Inputs:
         items: the calculations.
         problems: parts of the set that are missing or cannot be read.
         context: what the analysis needs besides: references, reactions.
+        part: share of the systems of the set that could be read, where it is known how many there are.
     """
 
     items: list[Item] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     context: Any = None
+    part: float = 1.0
 
     @contextmanager
     def reading(self, name: str) -> Iterator[None]:
@@ -156,6 +160,8 @@ class Benchmark:
         states: whether charge and spin are what it is about: models that do not read them then do not cover
             charged and open-shell systems. Else these are asked about them all the same, as published
             protocols do, and a note says how many there are.
+        own_elements: whether it is about the elements that a model covers, however few these are: the others
+            then do not count among the calculations half of which are needed for a score.
         packages: what must be installed besides (pip install 'crossfield[bench]').
         opt_in: whether it runs only when it is named, because it is long.
         version: of the calculation; a new one forgets what was calculated before.
@@ -173,6 +179,7 @@ class Benchmark:
     sources: Sequence[str] = ()
     dispersion: bool = False
     states: bool = False
+    own_elements: bool = False
     packages: Sequence[str] = ()
     opt_in: bool = False
     version: int = 1

@@ -48,12 +48,13 @@ class Desk:
         self._base, self._limit = make(), limit
         self._with: dict[str | None, Calculator] = {None: self._base}
 
-    def outcome(self, job: Job, *, alone: bool = False) -> Outcome:
+    def outcome(self, job: Job, *, last: Callable[[], None] | None = None) -> Outcome:
         """Do a calculation.
 
         Args:
             job: the calculation.
-            alone: this process does nothing else, and may end if nothing else ends the calculation.
+            last: what is done before this process ends itself where nothing else ends the calculation; None:
+                it does not end.
         """
         if job.dispersion not in self._with:
             self._with[job.dispersion] = with_dispersion(self._base, job.dispersion)
@@ -63,12 +64,12 @@ class Desk:
             return Outcome(status, {}, reason, time.perf_counter() - begin)
 
         try:
-            with redirect_stdout(sys.stderr), _limited(self._limit, alone):
+            with redirect_stdout(sys.stderr), _limited(self._limit, last):
                 values = job.calculate(job.item, self._with[job.dispersion])
         except NotConverged as error:
             return ended("not converged", _one_line(error))
         except _TooLong:
-            return ended("failed", f"it took longer than {self._limit:g} s (--timeout)")
+            return ended("failed", too_long(self._limit))
         except (Exception, SystemExit) as error:  # noqa: BLE001  anyone's calculator; the rest goes on
             return ended("failed", f"{type(error).__name__}: {_one_line(error)}")
         if (where := _not_finite(values)) is not None:
@@ -76,16 +77,29 @@ class Desk:
         return Outcome("done", json.loads(json.dumps(values)), "", time.perf_counter() - begin)
 
 
+def too_long(limit: float | None) -> str:
+    """The reason that is given when the time of a calculation is over."""
+    return f"it took longer than {limit:g} s (--timeout)"
+
+
 @contextmanager
-def _limited(seconds: float | None, alone: bool) -> Iterator[None]:
+def _limited(seconds: float | None, last: Callable[[], None] | None) -> Iterator[None]:
     """Raise `_TooLong` in the block when its time is over; end the process if that does not help."""
     if seconds is None:
         yield
         return
-    last = threading.Timer(seconds + GRACE, os._exit, (1,))
-    last.daemon = True
-    if alone:
-        last.start()
+
+    def end() -> None:
+        assert last is not None
+        try:
+            last()
+        finally:
+            os._exit(1)
+
+    end_of_all = threading.Timer(seconds + GRACE, end)
+    end_of_all.daemon = True
+    if last is not None:
+        end_of_all.start()
     alarm = hasattr(signal, "SIGALRM") and threading.current_thread() is threading.main_thread()
     before = signal.signal(signal.SIGALRM, _ring) if alarm else None
     if alarm:
@@ -93,7 +107,7 @@ def _limited(seconds: float | None, alone: bool) -> Iterator[None]:
     try:
         yield
     finally:
-        last.cancel()
+        end_of_all.cancel()
         if alarm:
             signal.setitimer(signal.ITIMER_REAL, 0.0)
             signal.signal(signal.SIGALRM, before)

@@ -29,6 +29,17 @@ class Plan:
     problems: list[Problem] = field(default_factory=list)
     outcomes: dict[str, Outcome] = field(default_factory=dict)
 
+    @property
+    def share(self) -> float:
+        """Which part of the calculations that scores follow from could be done, of the whole set."""
+        counted = [
+            item.name
+            for item in self.items
+            if item.scored and (item.name in self.digests or not self.benchmark.own_elements)
+        ]
+        done = sum(name in self.outcomes and self.outcomes[name].status == "done" for name in counted)
+        return self.inputs.part * done / len(counted) if counted else 0.0
+
 
 class Missing(NamedTuple):
     """Why a benchmark has nothing to calculate."""
@@ -41,16 +52,19 @@ def make_plan(benchmark: Benchmark, subject: Subject, sources: Sources, *, quick
     """What to calculate, with what cannot be; or why that is nothing."""
     for package in benchmark.packages:
         if find_spec(package) is None:
-            reason = f"the package {package} is not installed (pip install 'crossfield[bench]')"
-            return Missing(reason)
+            return Missing(_not_installed(package))
     try:
         inputs = benchmark.inputs(sources)
     except (InputError, OSError) as error:
         return Missing(str(error))
     if not inputs.items:
         return Missing("the set has nothing that can be read", tuple(inputs.problems))
-    parameters, remark = dispersion_to_add(subject.theory) if benchmark.dispersion else (None, "")
     items = [item for item in inputs.items if item.quick or not quick]
+    if not items:
+        return Missing("it has no quick part", tuple(inputs.problems))
+    parameters, remark = dispersion_to_add(subject.theory) if benchmark.dispersion else (None, "")
+    if parameters is not None and find_spec("dftd3") is None:
+        return Missing(f"{_not_installed('dftd3')}, which adds {remark}")
     inputs.items = items  # so that the analysis does not miss what was not asked for
     found = Plan(benchmark, inputs, items, parameters, remark)
     for item in items:
@@ -59,6 +73,10 @@ def make_plan(benchmark: Benchmark, subject: Subject, sources: Sources, *, quick
         else:
             found.digests[item.name] = item_digest(benchmark, item, parameters)
     return found
+
+
+def _not_installed(package: str) -> str:
+    return f"the package {package} is not installed (pip install 'crossfield[bench]')"
 
 
 def _not_covered(item: Item, subject: Subject, benchmark: Benchmark) -> str | None:

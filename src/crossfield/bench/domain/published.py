@@ -11,17 +11,6 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
 
 Text = Annotated[str, Field(min_length=1)]
-# names of benchmarks (crossfield.bench.domain.catalogue), one barriers_… for each set; "global": the score
-Key = Annotated[
-    str,
-    Field(
-        pattern=(
-            "^(global|lattice_constants|eos|cohesive|elasticity|phonons|vacancy|x23|dmc_ice13|gmtkn55|wiggle150"
-            "|s30l|lnci16|plf547|pla15|s24|slab_oxygen|oc157|barriers_[a-z0-9_]+|diatomics|locality"
-            "|extensivity|nve|slab_rotation|smoothness|water)$"
-        )
-    ),
-]
 
 
 class _Strict(BaseModel):
@@ -47,7 +36,8 @@ class PublishedResult(_Strict):
 
     Attributes:
         model: what the source calls it.
-        benchmark: name of the benchmark.
+        benchmark: name of one, or "global" of the score; not checked here, since the catalogue imports
+            every set.
         metric: of the benchmark, as far as it has such a one.
         value: in `unit`.
         unit: "" where there is none.
@@ -57,7 +47,7 @@ class PublishedResult(_Strict):
     """
 
     model: Text
-    benchmark: Key
+    benchmark: Text
     metric: Text
     value: FiniteFloat
     unit: str
@@ -69,7 +59,7 @@ class PublishedResult(_Strict):
 class _Table(_Strict):
     """Numbers of several models under the same conditions; fields: see `PublishedResult`."""
 
-    benchmark: Key
+    benchmark: Text
     metric: Text
     unit: str
     source: Text
@@ -99,7 +89,7 @@ def read_published(content: Any) -> dict[str, tuple[PublishedResult, ...]]:
         content: of a file like published.yaml, as YAML gives it.
 
     Raises:
-        ValueError: unknown benchmark or source, a number that is not finite, a source without a citation, or
+        ValueError: unknown source, a number that is not finite, a source without a citation, or
             the same model twice with the same metric and source.
     """
     file = _File.model_validate(content)

@@ -63,12 +63,12 @@ def run(
     store = Store(folder)
     file = results_file(folder, quick=quick)
     with store.opened():
-        before = _former(file, subject)
         planned = {b.name: make_plan(b, subject, sources, quick=quick) for b in asked}
         plans = [p for p in planned.values() if isinstance(p, Plan)]
         shop = Shop(subject.make, workers, limit, store.folder / "output.log")
         _calculate(plans, store, shop, retry=retry, tell=progress or _silent)
         found = {b.name: _result(b, planned[b.name], subject) for b in asked}
+        before = _former(file, subject)  # only now, since another run may have come in between
         ordered = [_latest(b, found.get(b.name), before.get(b.name)) for b in catalogue]
         results = _all(subject, ordered, quick=quick, workers=workers)
         write_results(results, file)
@@ -93,12 +93,14 @@ def _silent(name: str, done: int, total: int) -> None:
 
 
 def _former(file: Path, subject: Subject) -> Mapping[str, BenchmarkResult]:
-    """Earlier results of the same model, theory and versions; else all is put together anew."""
+    """Earlier results of the same model, head and theory, whatever its name; of another, none."""
     try:
         former = read_results(file)
     except (InputError, OSError):
         return {}
-    return {b.name: b for b in former.benchmarks} if former.subject == subject.as_result() else {}
+    own, other = subject.as_result(), former.subject
+    same = (own.fingerprint, own.head, own.theory) == (other.fingerprint, other.head, other.theory)
+    return {b.name: b for b in former.benchmarks} if same else {}
 
 
 def _calculate(plans: Sequence[Plan], store: Store, shop: Shop, *, retry: bool, tell: Progress) -> None:
@@ -155,14 +157,14 @@ def _analysed(
     benchmark = plan.benchmark
     findings = benchmark.analyse(plan.inputs, values)
     metrics = scored(benchmark.metrics, findings.metrics)
-    enough = len(values) >= ENOUGH * len(plan.items)
+    enough = plan.share >= ENOUGH
     return BenchmarkResult(
         **_described(benchmark),
         status="partial" if problems else "complete",
         reason="" if enough else f"no score: fewer than {ENOUGH:.0%} of its calculations could be done",
         score=benchmark_score(metrics) if enough else None,
         metrics=metrics,
-        mismatch=functional_mismatch(subject.theory, benchmark.reference),
+        mismatch=functional_mismatch(subject.theory, benchmark.reference, plan.parameters),
         dispersion=plan.remark,
         total=len(plan.items),
         done=len(values),

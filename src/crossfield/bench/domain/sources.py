@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 from crossfield.errors import InputError, nearest
 from crossfield.files import cache_folder
 from crossfield.zoo import cache as kept
-from crossfield.zoo.download import download, file_sha256
+from crossfield.zoo.download import ChecksumError, download, file_sha256
 
 LARGEST = 20 << 30  # bytes that an archive may unpack to
 Place = Path | zipfile.Path  # a folder, or one in an archive; both have /, iterdir, read_text, open
@@ -30,11 +30,13 @@ class Source(BaseModel):
         title: what its authors call it.
         url: where it is.
         file: its name; that of an archive ends in ".zip", and without this it is the name of its folder.
-        sha256: of this file; None: not known, so that the first download is trusted.
+        sha256: of this file; None: not known, so that the first download is trusted, and later ones compared
+            with it.
         size: of this file, bytes; None: not known.
         licence: as its authors state it, else "not stated".
         citation: what to cite.
         contents: in one line.
+        top: name of the one folder in the archive, where it is not that of the archive.
         by_hand: whether the URL is a page with many files, which are to be put into that folder.
     """
 
@@ -49,7 +51,13 @@ class Source(BaseModel):
     licence: str
     citation: str
     contents: str
+    top: Annotated[str, Field(pattern=r"^[\w.\-]+$")] | None = None
     by_hand: bool = False
+
+    @property
+    def stem(self) -> str:
+        """Name of the archive without its ending."""
+        return Path(self.file).stem
 
 
 @cache
@@ -74,9 +82,7 @@ class Sources:
         self._opened: dict[str, Place] = {}
 
     def open(self, name: str) -> Place:
-        """The top of a set, in which its files have the paths that they have in the archive.
-
-        A set that is no archive is the file itself.
+        """The folder that the archive of a set holds; of a set that is no archive, the file itself.
 
         Raises:
             InputError: it is not there and cannot be had, or is not what was published.
@@ -87,25 +93,63 @@ class Sources:
 
     def _open(self, source: Source) -> Place:
         if self._local is not None:
-            archive, folder = self._local / source.file, self._local / Path(source.file).stem
+            archive = self._local / source.file
             if archive.is_file():
-                return _checked(archive, source)
-            if folder.is_dir() and source.file.endswith(".zip"):
-                # archives hold one folder of their own name, which those who unpack may or may not keep
-                return self._local
+                advice = "put the published file there, or take this one away to have it downloaded"
+                return _checked(archive, source, source.sha256, advice)
+            if (folder := _unpacked(source, self._local)) is not None:
+                return folder
         target = cache_folder() / "benchmarks" / "sources" / source.file
         if not target.exists():
             if source.by_hand:
                 raise InputError(
                     f"set {source.name} is many files: put them from {source.url} into "
-                    f"{Path(source.file).stem}/ of the folder that --data names"
+                    f"{source.stem}/ of the folder that --data names"
                 )
             if not self._online:
                 raise InputError(f"set {source.name} ({source.file}) is neither in --data nor in the cache")
             with kept.claimed(target) as place:
                 if not place.exists():
-                    download(source.url, place, sha256=source.sha256, size=source.size)
-        return _checked(target, source)
+                    _download(source, place)
+        expected = _checksum(source)
+        if expected is None:
+            kept.remember("checksums", _noted(source), {"url": source.url, "sha256": file_sha256(target)})
+        return _checked(target, source, expected, "delete it to have it downloaded again")
+
+
+def _unpacked(source: Source, local: Path) -> Path | None:
+    """Where an archive was unpacked: beside it, into a folder of its name, or its contents into that."""
+    if not source.file.endswith(".zip"):
+        return None
+    own = local / source.stem
+    top = source.top or source.stem
+    return next((folder for folder in (own / top, local / top, own) if folder.is_dir()), None)
+
+
+def _download(source: Source, target: Path) -> None:
+    try:
+        download(source.url, target, sha256=_checksum(source), size=source.size)
+    except ChecksumError as error:
+        if source.sha256 is not None:
+            raise
+        raise InputError(
+            f"{error.message}. Expected is what came at the first download; if the authors say that they "
+            f"replaced the file, delete {kept.place_of('checksums', _noted(source))}",
+            file=error.file,
+        ) from error
+
+
+def _checksum(source: Source) -> str | None:
+    """What the SHA-256 of a set must be; None: not known yet."""
+    if source.sha256 is not None:
+        return source.sha256
+    facts = kept.recall("checksums", _noted(source))
+    return facts.get("sha256") if facts and facts.get("url") == source.url else None
+
+
+def _noted(source: Source) -> str:
+    """Under which name its checksum is remembered, among those of models."""
+    return f"benchmarks-{source.name}"
 
 
 def get_source(name: str) -> Source:
@@ -120,19 +164,21 @@ def get_source(name: str) -> Source:
     return sources[name]
 
 
-def _checked(path: Path, source: Source) -> Place:
-    """A file that is what was published; its top, if it is an archive."""
-    if source.sha256 is not None and (found := file_sha256(path)) != source.sha256:
+def _checked(path: Path, source: Source, expected: str | None, advice: str) -> Place:
+    """A file that is what it must be; of an archive, the folder in it."""
+    if expected is not None and (found := file_sha256(path)) != expected:
+        before = "that was published" if source.sha256 else "that came at the first download"
         raise InputError(
-            f"is not the file that was published (SHA-256 {found[:12]}…, expected {source.sha256[:12]}…); "
-            "delete it to have it downloaded again",
+            f"is not the file {before} (SHA-256 {found[:12]}…, expected {expected[:12]}…); {advice}",
             file=path,
         )
-    return _top(path) if source.file.endswith(".zip") else path
+    if not source.file.endswith(".zip"):
+        return path
+    return zipfile.Path(_whole(path, advice), at=f"{source.top or source.stem}/")
 
 
-def _top(path: Path) -> zipfile.Path:
-    """The top of an archive all of whose files unpack."""
+def _whole(path: Path, advice: str) -> zipfile.ZipFile:
+    """An archive all of whose files unpack."""
     try:
         archive = zipfile.ZipFile(path)
         size = sum(entry.file_size for entry in archive.infolist())
@@ -140,7 +186,7 @@ def _top(path: Path) -> zipfile.Path:
             raise InputError(f"unpacks to {size / 1e9:.1f} GB, which no set does", file=path)
         damaged = archive.testzip()
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
-        raise InputError(f"is no archive, or damaged ({error}); delete it", file=path) from error
+        raise InputError(f"is no archive, or damaged ({error}); {advice}", file=path) from error
     if damaged is not None:
-        raise InputError(f"is damaged: {damaged} does not unpack; delete it", file=path)
-    return zipfile.Path(archive)
+        raise InputError(f"is damaged: {damaged} does not unpack; {advice}", file=path)
+    return archive

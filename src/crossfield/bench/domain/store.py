@@ -56,8 +56,7 @@ class Store:
     @contextmanager
     def opened(self) -> Iterator[None]:
         """Within the block this process alone adds to the file; it waits for another that does."""
-        with locked(self.file) as alive:
-            self._alive = alive
+        with locked(self.file):
             self._load()
             yield
 
@@ -80,7 +79,6 @@ class Store:
             file.flush()
             os.fsync(file.fileno())
         self._found[digest] = outcome
-        self._alive()
 
     def _load(self) -> None:
         self._found.clear()

@@ -6,7 +6,7 @@ import hashlib
 import importlib
 import json
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, packages_distributions, version
@@ -18,12 +18,15 @@ from ase.calculators.calculator import Calculator as AseCalculator
 from crossfield.bench.domain.dispersion import FUNCTIONALS, functional
 from crossfield.bench.domain.results import SubjectResult
 from crossfield.errors import InputError, nearest
+from crossfield.messages import say
 from crossfield.model.fingerprint import fingerprint
 from crossfield.simulate.calculator import Calculator
 from crossfield.theory import Theory, known_theories
 from crossfield.zoo import load
 from crossfield.zoo.download import file_sha256
 from crossfield.zoo.fetch import local_model
+
+MOST_FILES, MOST_BYTES = 5000, 1 << 30  # of a package that is not installed, to be read for its fingerprint
 
 
 @dataclass(frozen=True)
@@ -34,11 +37,10 @@ class HeadMaker:
     head: str
     dtype: str
     device: str
-    backend: str
 
     def __call__(self) -> AseCalculator:
         """A calculator, with tables of radial functions of the default accuracy, as users have it."""
-        potential = load(self.path, dtype=self.dtype, device=self.device, backend=self.backend)
+        potential = load(self.path, dtype=self.dtype, device=self.device)
         return Calculator(potential, self.head)
 
 
@@ -59,8 +61,8 @@ class FactoryMaker:
         where = f"{self.module}:{self.name}"
         try:
             factory = importlib.import_module(self.module)
-        except ImportError as error:
-            raise InputError(f"{where}: {error}") from error
+        except Exception as error:  # someone else's code
+            raise InputError(f"{where} cannot be imported: {_said(error)}") from error
         for part in self.name.split("."):
             factory = getattr(factory, part, None)  # type: ignore[assignment]
         if not callable(factory):
@@ -68,8 +70,8 @@ class FactoryMaker:
         try:
             with redirect_stdout(sys.stderr):  # results go to standard output, and nothing else
                 made = factory(**self.arguments)
-        except (TypeError, ValueError, OSError) as error:
-            raise InputError(f"{where} cannot be made with {dict(self.arguments)}: {error}") from error
+        except Exception as error:  # someone else's code
+            raise InputError(f"{where} cannot be made with {dict(self.arguments)}: {_said(error)}") from error
         if not hasattr(made, "get_property"):
             raise InputError(f"{where} gives a {type(made).__name__}, which is no ASE calculator")
         return made
@@ -139,28 +141,19 @@ class Subject:
         )
 
 
-def head_subject(
-    model: str,
-    head: str | None,
-    *,
-    dtype: str = "float64",
-    device: str = "auto",
-    backend: str = "auto",
-    accept_licence: bool = False,
-) -> Subject:
+def head_subject(model: str, head: str | None, *, dtype: str = "float64", device: str = "auto") -> Subject:
     """A head of a model of ours, or of the MACE family.
 
     Args:
         model: file, or name of a published model.
         head: its name; None: the default one.
-        dtype, device, backend: as in `crossfield.load`.
-        accept_licence: of a published model.
+        dtype, device: as in `crossfield.load`.
 
     Raises:
         InputError: no such model or head.
     """
-    path = local_model(model, accept_licence=accept_licence).absolute()
-    potential = load(path, dtype=dtype, device=device, backend=backend)
+    path = local_model(model).absolute()
+    potential = load(path, dtype=dtype, device=device)
     chosen = potential.theory_head(head)
     described = [
         version("crossfield"),
@@ -190,7 +183,7 @@ def head_subject(
         dtype=dtype,
         versions={"crossfield": version("crossfield"), "torch": version("torch")},
         weights=file_sha256(path),
-        make=HeadMaker(path, chosen.name, dtype, device, backend),
+        make=HeadMaker(path, chosen.name, dtype, device),
     )
 
 
@@ -213,7 +206,8 @@ def calculator_subject(
     make()  # whatever is wrong is said before anything is calculated
     package = module.partition(".")[0]
     versions = {name: version(name) for name in ("ase", "torch")}
-    for distribution in packages_distributions().get(package, [package]):
+    installed = packages_distributions().get(package, [])
+    for distribution in installed or [package]:
         try:
             versions[distribution] = version(distribution)
         except PackageNotFoundError:
@@ -230,7 +224,7 @@ def calculator_subject(
         elements=None,
         reads=reads,
         refuses=lambda charge, spin: None,
-        fingerprint=_digest([spec, text, *_content(module, arguments), *_listed(versions)]),
+        fingerprint=_digest([spec, text, *_content(module, arguments, installed), *_listed(versions)]),
         dtype=None,
         versions=versions,
         weights=None,
@@ -242,12 +236,38 @@ def _listed(versions: Mapping[str, str]) -> list[str]:
     return [f"{name} {number}" for name, number in sorted(versions.items())]
 
 
-def _content(module: str, arguments: Mapping[str, Any]) -> list[str]:
-    """Digests of the files that a calculator follows from: its module, and what its arguments name."""
+def _content(module: str, arguments: Mapping[str, Any], installed: Sequence[str]) -> list[str]:
+    """Digests of the files that a calculator follows from: its module, and what its arguments name.
+
+    The version of a package that is installed stands for its other files; of one that is not, all are read.
+    """
     source = getattr(sys.modules[module], "__file__", None)
     values = [v for value in arguments.values() for v in (value if isinstance(value, list) else [value])]
     files = [Path(v) for v in (source, *values) if isinstance(v, str) and v]
+    if not installed:
+        files += _files(module.partition(".")[0])
     return [file_sha256(file) for file in files if file.is_file()]
+
+
+def _files(package: str) -> list[Path]:
+    """The files of a package that is not installed; of a module alone, none but itself."""
+    found: list[Path] = []
+    for folder in getattr(sys.modules[package], "__path__", ()):
+        for path in sorted(Path(folder).rglob("*")):
+            parts = path.relative_to(folder).parts
+            if not any(part.startswith(".") or part == "__pycache__" for part in parts) and path.is_file():
+                found.append(path)
+    if len(found) > MOST_FILES or sum(path.stat().st_size for path in found) > MOST_BYTES:
+        say(
+            f"package {package} is not installed and too large to be compared: what was calculated is kept "
+            "even if its files change; install it, and raise its version with every change"
+        )
+        return []
+    return found
+
+
+def _said(error: Exception) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"
 
 
 def _digest(parts: list[str]) -> str:

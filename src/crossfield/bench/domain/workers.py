@@ -15,7 +15,7 @@ from typing import NamedTuple
 import torch
 from ase.calculators.calculator import Calculator
 
-from crossfield.bench.domain.desk import Desk, Job
+from crossfield.bench.domain.desk import Desk, Job, too_long
 from crossfield.bench.domain.store import Outcome
 from crossfield.errors import InputError
 
@@ -83,7 +83,11 @@ def _died() -> Outcome:
 
 
 def _pool(jobs: Sequence[Job], shop: Shop, ahead: int, broken: list[Job]) -> Iterator[Finished]:
-    """Outcomes until all is done or a process dies; those handed out then go to `broken`."""
+    """Outcomes until all is done or a process dies; those handed out then go to `broken`.
+
+    Where a process ended itself because the time of its calculation was over, this one has its outcome, and
+    the others are not suspected of anything.
+    """
     # processes are started anew: threads and devices of torch do not survive a fork
     context = multiprocessing.get_context("spawn")
     others = multiprocessing.active_children()
@@ -100,7 +104,12 @@ def _pool(jobs: Sequence[Job], shop: Shop, ahead: int, broken: list[Job]) -> Ite
         while waiting:
             yield from _finished(waiting)
     except BrokenProcessPool:
-        broken += waiting.values()
+        overdue = [job for job in waiting.values() if _overdue(shop, job).exists()]
+        if not overdue:
+            broken += waiting.values()
+        for job in overdue:
+            _overdue(shop, job).unlink()
+            yield Finished(job, Outcome("failed", {}, too_long(shop.limit), shop.limit or 0.0))
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
         for process in multiprocessing.active_children():
@@ -112,6 +121,11 @@ def _pool(jobs: Sequence[Job], shop: Shop, ahead: int, broken: list[Job]) -> Ite
             os.environ["OMP_NUM_THREADS"] = before
 
 
+def _overdue(shop: Shop, job: Job) -> Path:
+    """What a process leaves behind that ends because of the time of a calculation."""
+    return shop.log.with_name(f"overdue-{job.digest}")
+
+
 def _finished(waiting: dict[Future[Outcome], Job]) -> Iterator[Finished]:
     ready, _ = wait(waiting, return_when=FIRST_COMPLETED)
     for future in ready:
@@ -120,11 +134,13 @@ def _finished(waiting: dict[Future[Outcome], Job]) -> Iterator[Finished]:
 
 
 _desk: Desk | InputError | None = None  # of this process, or why it has none
+_shop: Shop
 
 
 def _begin(shop: Shop) -> None:
     """What a process does first."""
-    global _desk
+    global _desk, _shop
+    _shop = shop
     # what calculators print would run through the progress bar
     handle = os.open(shop.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
     os.dup2(handle, 1)
@@ -134,6 +150,8 @@ def _begin(shop: Shop) -> None:
     torch.set_num_threads(1)
     try:
         _desk = Desk(shop.make, shop.limit)
+    except InputError as error:
+        _desk = InputError(f"there is no calculator in another process: {error}")
     except Exception as error:  # noqa: BLE001  someone else's code; the parent is told, and says it
         _desk = InputError(f"there is no calculator in another process: {type(error).__name__}: {error}")
 
@@ -148,4 +166,4 @@ def _follow_parent() -> None:
 def _work(job: Job) -> Outcome:
     if not isinstance(_desk, Desk):
         raise InputError(str(_desk))
-    return _desk.outcome(job, alone=True)
+    return _desk.outcome(job, last=_overdue(_shop, job).touch)

@@ -268,9 +268,30 @@ def test_a_reaction_that_stands_twice(tmp_path: Path) -> None:
 
 
 def test_a_table_that_is_no_table(tmp_path: Path) -> None:
-    for text in ("{", "[1, 2]", '{"a_ts_vacuum": "x"}'):
-        with pytest.raises(InputError, match="has no energies by name"):
+    for text, reason in (
+        ("{", "no JSON"),
+        ("[1, 2]", "no energies"),
+        ('{"a_ts_vacuum": "x"}', "no energies"),
+    ):
+        with pytest.raises(InputError, match=reason):
             read("bh2o36", tmp_path, {**bh2o36(), "BH2O-36/mp2_super.json": text})
+
+
+@pytest.mark.parametrize(
+    ("name", "files", "there", "systems"),
+    [
+        ("bh9", bh9, 2, 449),
+        ("cyclo70", cyclo70, 1, 70),
+        ("criegee22", criegee22, 1, 22),
+        ("bh2o36", bh2o36, 1, 18),
+    ],
+)
+def test_reactions_that_a_set_lacks_are_counted(
+    tmp_path: Path, name: str, files: Callable[[], dict[str, str]], there: int, systems: int
+) -> None:
+    _, found = read(name, tmp_path, files())
+    assert reasons(found) == {"set": f"{systems - there} of the {systems} systems are not in the set"}
+    assert found.part == pytest.approx(there / systems)
 
 
 def test_names_are_unique_and_every_set_says_where_it_comes_from() -> None:

@@ -25,7 +25,10 @@ def test_slabs_are_far_apart_in_one_cell(inputs):
     np.testing.assert_array_equal(cells[0], cells[2])
     height = {name: np.sort(atoms.positions[:, 2]) for name, atoms in slabs.items()}
     assert np.ptp(height["first"]) == pytest.approx(7 * 4.05 / np.sqrt(3), rel=1e-6)
-    assert 80.0 < height["second"][0] - height["first"][-1] < 100.0
+    assert height["second"][0] - height["first"][-1] == pytest.approx(83.6, abs=0.05)  # as described
+    molecules = inputs.items[1].structures["both"].get_all_distances(mic=True)
+    assert molecules[:9, 9:].min() == pytest.approx(95.7, abs=0.05)
+    assert [item.scored for item in inputs.items] == [True, False]
     assert cells[0][2, 2] - height["second"][-1] + height["first"][0] > 100.0
 
 

@@ -167,4 +167,6 @@ def test_crystals_that_lack_a_constant_are_problems_and_the_rest_goes_on(tmp_pat
     assert {p.name: p.reason for p in inputs.problems} == {
         "Xx": "the table of lattice constants has no Xx",
         "Ag": "the table of lattice constants has no Ag(a)",
+        "set": "17 of the 23 systems are not in the set",
     }
+    assert inputs.part == pytest.approx(4 / 23)

@@ -32,6 +32,15 @@ def test_where_the_far_atoms_are(inputs):
     assert len({item.structures["with far atoms"].positions[-1, 0] for item in inputs.items[1:]}) == 30
 
 
+def test_some_are_nearer_through_the_boundary_as_the_description_says(inputs):
+    nearest = [
+        item.structures["with far atoms"].get_all_distances(mic=True)[:-1, -1].min()
+        for item in inputs.items[1:]
+    ]
+    assert sum(r < 20.0 for r in nearest) == 5
+    assert min(nearest) == pytest.approx(15.5, abs=0.05)
+
+
 def test_places_are_those_of_the_published_benchmark(inputs):
     """The first draws of the generator that is seeded with 42: 0.7739560, 0.4388784 and 0.8585979."""
     placed = inputs.items[1].structures["with far atoms"]

@@ -23,6 +23,7 @@ from crossfield.bench.domain.sets.harmonic import Cells, supercells
 from crossfield.bench.domain.sources import Sources
 from tests.bench.domain.sets.springs import STIFFNESS, Springs
 
+FOLDER = "alexandria-phonons-pbe"
 A = 3.6  # Å
 UNIT = bulk("Cu", "fcc", a=A, cubic=True)
 SUPERCELL = [[2, 0, 0], [0, 2, 0], [0, 0, 2]]
@@ -86,9 +87,9 @@ def content(**change: Any) -> dict[str, Any]:
 
 def write(folder: Path, name: str, value: object, *, packed: bool = True) -> None:
     """A file of the database."""
-    (folder / phonons.FOLDER).mkdir(exist_ok=True)
+    (folder / FOLDER).mkdir(exist_ok=True)
     data = value if isinstance(value, bytes) else yaml.safe_dump(value).encode()
-    path = folder / phonons.FOLDER / (f"{name}.yaml.bz2" if packed else f"{name}.yaml")
+    path = folder / FOLDER / (f"{name}.yaml.bz2" if packed else f"{name}.yaml")
     path.write_bytes(bz2.compress(data) if packed else data)
 
 
@@ -198,8 +199,8 @@ def test_relaxation_that_does_not_end_says_so() -> None:
 def test_files_come_in_the_order_of_the_directory(tmp_path: Path) -> None:
     for name in ("mp-10226", "mp-149", "mp-1022", "mp-2"):
         write(tmp_path, name, b"", packed=name != "mp-2")
-    (tmp_path / phonons.FOLDER / "index.html").write_text("")
-    assert [n for n, _ in files(tmp_path / phonons.FOLDER)] == ["mp-1022", "mp-10226", "mp-149", "mp-2"]
+    (tmp_path / FOLDER / "index.html").write_text("")
+    assert [n for n, _ in files(tmp_path / FOLDER)] == ["mp-1022", "mp-10226", "mp-149", "mp-2"]
 
 
 FLAT = {"lattice": [[0.0] * 3] * 3, "points": [{"symbol": "Cu", "coordinates": [0.0] * 3}]}
@@ -231,12 +232,13 @@ def test_damaged_files_are_problems_and_the_rest_goes_on(
     first, missing = inputs.problems
     assert first.name == "mp-1"
     assert reason in first.reason
-    assert missing.reason == "98 of the first 100 files of the set are not there"
+    assert missing.reason == "98 of the 100 systems are not in the set"
+    assert inputs.part == pytest.approx(0.01)
 
 
 def test_truncated_files_are_problems(tmp_path: Path) -> None:
     write(tmp_path, "mp-1", content())
-    path = tmp_path / phonons.FOLDER / "mp-1.yaml.bz2"
+    path = tmp_path / FOLDER / "mp-1.yaml.bz2"
     path.write_bytes(path.read_bytes()[:-20])
     write(tmp_path, "mp-2", yaml.safe_dump(content()).encode()[:-200])
     write(tmp_path, "mp-3", b"{unclosed: [")

@@ -17,6 +17,7 @@ from crossfield.bench.domain.sources import Sources
 from crossfield.errors import InputError
 from tests.bench.domain.sets.springs import DEPTH, Springs
 
+FOLDER = "Elemental_TM_Vacancy"
 A = 3.6  # Å
 SPRINGS = Springs({"Cu-Cu": A / np.sqrt(2)})
 CRYSTAL = bulk("Cu", "fcc", a=A, cubic=True).repeat(2)
@@ -24,7 +25,7 @@ CRYSTAL = bulk("Cu", "fcc", a=A, cubic=True).repeat(2)
 
 def write(folder: Path, names: str = "Cu_fcc\n", systems: tuple[str, ...] = ("Cu_fcc",)) -> Path:
     """The published set, cut down; the vacancy is not relaxed."""
-    top = folder / vacancy.FOLDER
+    top = folder / FOLDER
     top.mkdir()
     (top / "list").write_text(names)
     hole = CRYSTAL.copy()
@@ -51,7 +52,10 @@ def read(folder: Path) -> Inputs:
 def test_vacancy_of_springs_costs_half_of_its_bonds(tmp_path: Path) -> None:
     write(tmp_path)
     inputs = read(tmp_path)
-    assert [(i.name, i.quick) for i in inputs.items] == [("Cu_fcc", True), ("Cu_fcc relaxed", False)]
+    assert [(i.name, i.quick, i.scored) for i in inputs.items] == [
+        ("Cu_fcc", True, True),
+        ("Cu_fcc relaxed", False, False),
+    ]
     values = {item.name: vacancy.calculate(item, SPRINGS) for item in inputs.items}
     findings = vacancy.analyse(inputs, values)
     # bonds at their length do not relax, so that both are the same
@@ -89,7 +93,9 @@ def test_systems_that_are_missing_or_broken_are_problems(tmp_path: Path) -> None
     inputs = read(tmp_path)
     assert [i.name for i in inputs.items] == ["good", "good relaxed", "twice", "twice relaxed"]
     reasons = {p.name: p.reason for p in inputs.problems}
-    assert reasons.keys() == {"number", "atoms", "alloy", "twice", "absent"}
+    assert reasons.keys() == {"number", "atoms", "alloy", "twice", "absent", "set"}
+    assert reasons["set"] == "35 of the 42 systems are not in the set"
+    assert inputs.part == pytest.approx(2 / 42)
     assert "not finite" in reasons["number"]
     assert "32 atoms with a vacancy, and 32 without one" in reasons["atoms"]
     assert "no crystal of one element" in reasons["alloy"]
@@ -98,7 +104,7 @@ def test_systems_that_are_missing_or_broken_are_problems(tmp_path: Path) -> None
 
 
 def test_set_without_list_is_refused(tmp_path: Path) -> None:
-    (tmp_path / vacancy.FOLDER).mkdir()
+    (tmp_path / FOLDER).mkdir()
     with pytest.raises(InputError, match="list"):
         read(tmp_path)
 

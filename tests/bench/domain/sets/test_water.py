@@ -11,7 +11,7 @@ from ase.calculators.calculator import Calculator, all_changes
 
 from crossfield.bench.domain.benchmark import Item, NotConverged
 from crossfield.bench.domain.scores import score
-from crossfield.bench.domain.sets.water import BENCHMARK, FILES, FOLDER, MEASURED_DENSITY, RUNS, SHARED
+from crossfield.bench.domain.sets.water import BENCHMARK, FILES, MEASURED_DENSITY, RUNS, SHARED
 from crossfield.bench.domain.sets.water_md import calculate, distribution, radii
 from crossfield.bench.domain.sources import Sources
 from crossfield.errors import InputError
@@ -40,7 +40,7 @@ class Balloon(Calculator):  # type: ignore[misc]  # ASE has no types
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """The set, with lines that are easy to think about."""
-    place = tmp_path / FOLDER
+    place = tmp_path / "water_MD_data"
     place.mkdir()
     for file in FILES.values():
         x, y = ([0.0, 5.0, 5.0, 20.0], [2.0, 0.85, 0.87, 0.86]) if "NPT" in file else ([2.0, 5.0], [1.0, 1.0])
@@ -165,7 +165,7 @@ def test_nothing_calculated_gives_no_numbers(folder):
     ],
 )
 def test_damaged_references_are_told_and_the_rest_goes_on(folder, text, reason):
-    (folder / FOLDER / FILES["O-H"]).write_text(text)
+    (folder / "water_MD_data" / FILES["O-H"]).write_text(text)
     inputs = read(folder)
     assert reason in reasons(inputs)["O-H"]
     assert FILES["O-H"] in reasons(inputs)["O-H"]
@@ -175,7 +175,7 @@ def test_damaged_references_are_told_and_the_rest_goes_on(folder, text, reason):
 
 
 def test_missing_files_are_told(folder):
-    (folder / FOLDER / FILES["density"]).unlink()
+    (folder / "water_MD_data" / FILES["density"]).unlink()
     assert "missing" in reasons(read(folder))["density"]
 
 

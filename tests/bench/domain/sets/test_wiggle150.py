@@ -72,10 +72,11 @@ def test_a_conformer_that_failed_is_shown_and_not_counted(tmp_path: Path) -> Non
         (xyz("H2O", 2.0, "xyz_01 -97.0"), "is no label with an energy"),
         (xyz("H2O", 2.0, "ado_01 nan"), "is not finite"),
         (xyz("H2O", 2.0, "ado_02 -97.0"), "ado_02 stands twice"),
-        (xyz("H2O", 2.0, "ado_01 -97.0").replace("2.000000", "far"), "ado_01 cannot be read"),
+        (xyz("H2O", 2.0, "ado_01 -97.0").replace("2.000000", "far"), "cannot be read as xyz"),
         (xyz("H2O", 2.0, "ado_01 -97.0").replace("2.000000", "nan"), "not finite"),
         (xyz("CH3", 2.0, "ado_01 -97.0"), "electrons cannot have multiplicity 1"),
     ],
+    ids=["no energy", "another molecule", "nan", "twice", "a word", "nan in positions", "a radical"],
 )
 def test_a_damaged_frame_costs_itself_alone(tmp_path: Path, frame: str, reason: str) -> None:
     found = inputs(tmp_path, FRAMES[0] + FRAMES[2] + frame + "".join(FRAMES[3:]))

@@ -72,10 +72,8 @@ def read(path: Place) -> Published:
     except (LookupError, TypeError, ValueError) as error:
         what = f"has no {error}" if isinstance(error, KeyError) else str(error)
         raise InputError(f"{what}; is it a file of Alexandria's phonons?", file=path.name) from error
-    if not rows or not all(0 <= atom < count for atom in atoms):
-        raise InputError(
-            f"has no displacements, or of atoms beyond the {count} of the supercell", file=path.name
-        )
+    if not all(0 <= atom < count for atom in atoms):
+        raise InputError(f"displaces atoms beyond the {count} of the supercell", file=path.name)
     return Published(
         crystal, supercell.tolist(), primitive.tolist(), atoms, displacements.tolist(), forces, thermal
     )

@@ -6,7 +6,7 @@ from crossfield.bench.domain.benchmark import Inputs, Reference
 from crossfield.bench.domain.sets.barrier_heights import barrier_benchmark
 from crossfield.bench.domain.sets.differences import UNITS
 from crossfield.bench.domain.sets.reactions import barrier, located, molecule, with_quick
-from crossfield.bench.domain.sets.reading import structure
+from crossfield.bench.domain.sets.reading import expect, structure
 from crossfield.bench.domain.sources import Sources
 
 SOURCE = "crbh20"
@@ -20,7 +20,7 @@ BARRIERS = (
 
 def inputs(sources: Sources) -> Inputs:
     """Reactants and transition states, in files `1/react/POSCAR` and `1/ts/POSCAR`."""
-    folder = sources.open(SOURCE) / "CRBH20"
+    folder = sources.open(SOURCE)
     found = Inputs(context=[])
     for index, energy in enumerate(BARRIERS, start=1):
         with found.reading(f"reaction {index}"), located(folder / str(index)):
@@ -31,6 +31,7 @@ def inputs(sources: Sources) -> Inputs:
             height = energy * UNITS["eV"] / UNITS["kcal/mol"]
             found.context.append(barrier(f"reaction {index}", height, top, [reactant]))
             found.items += [reactant, top]
+    expect(found, len(BARRIERS), len(found.context))
     found.items = with_quick(found.items, found.context, QUICK)
     return found
 

@@ -24,9 +24,11 @@ from crossfield.bench.domain.sets.crystals import (
     read_numbers,
     read_types,
 )
+from crossfield.bench.domain.sets.reading import expect
 from crossfield.bench.domain.sources import Sources
 from crossfield.errors import InputError
 
+CRYSTALS = 23
 ELEMENTS, COMPOUNDS = "elements", "compounds"
 NOTES = (
     "Free atoms are rare or absent in the training sets of many models, whose error here is mostly that of "
@@ -39,10 +41,10 @@ NOTES = (
 
 def inputs(sources: Sources) -> Inputs:
     """One relaxation per crystal, begun at the experimental constants, and one energy per element."""
-    references = read_numbers(sources.open("cohesive"), "atomisation_energy", "atomisation_ref.json")
+    references = read_numbers(sources.open("cohesive") / "atomisation_ref.json")
     place = sources.open("lattice_constants")
     types = read_types(place)
-    starts = read_numbers(place, "lattice_constants", "lattice_constants_ref_exp.json")
+    starts = read_numbers(place / "lattice_constants_ref_exp.json")
     energies: dict[str, float] = {}
     found = Inputs(context=energies)
     elements: set[str] = set()
@@ -54,6 +56,7 @@ def inputs(sources: Sources) -> Inputs:
             found.items.append(crystal_item(name, kind, constants_of(name, kind, starts)))
             elements.update(string2symbols(name))
             energies[name] = reference
+    expect(found, CRYSTALS, len(energies))
     found.items += [atom_item(symbol) for symbol in sorted(elements)]
     return found
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -15,7 +14,8 @@ from ase.filters import FrechetCellFilter
 from ase.optimize import LBFGS
 
 from crossfield.bench.domain.benchmark import Item, NotConverged, Values
-from crossfield.bench.domain.sets.reading import text
+from crossfield.bench.domain.calculations import attached, energies
+from crossfield.bench.domain.sets.reading import json_of
 from crossfield.bench.domain.sources import Place
 from crossfield.errors import InputError
 
@@ -86,12 +86,9 @@ def calculate(item: Item, calculator: Calculator) -> Values:
         NotConverged: forces or stress are still larger after all steps.
     """
     if "atom" in item.structures:
-        atom = item.structures["atom"].copy()
-        atom.calc = calculator
-        return {"energy": float(atom.get_potential_energy())}
+        return {"energy": energies(item, calculator)["atom"]}
     kind, fmax, steps = (item.settings[key] for key in ("kind", "fmax", "steps"))
-    crystal = item.structures["crystal"].copy()
-    crystal.calc = calculator
+    crystal = attached(item.structures["crystal"], calculator)
     runner = LBFGS(FrechetCellFilter(crystal, hydrostatic_strain=kind in CUBIC), logfile=None)
     if not runner.run(fmax=fmax, steps=steps):
         stress = np.abs(crystal.get_stress()).max()
@@ -109,7 +106,7 @@ def read_types(place: Place) -> dict[str, str]:
     Raises:
         InputError: the file is missing or damaged, or a name occurs twice.
     """
-    path = place / "lattice_constants" / "lattice_constants_ref_types.json"
+    path = place / "lattice_constants_ref_types.json"
     types: dict[str, str] = {}
     for name, kind in _table(path).items():
         if not isinstance(kind, str):
@@ -118,13 +115,12 @@ def read_types(place: Place) -> dict[str, str]:
     return types
 
 
-def read_numbers(place: Place, *parts: str) -> dict[str, float]:
+def read_numbers(path: Place) -> dict[str, float]:
     """Positive numbers by name.
 
     Raises:
         InputError: the file is missing or damaged, a name occurs twice, or a value is no positive number.
     """
-    path = place.joinpath(*parts)
     numbers: dict[str, float] = {}
     for name, value in _table(path).items():
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < np.inf:
@@ -147,20 +143,8 @@ def constants_of(name: str, kind: str, numbers: Mapping[str, float]) -> Constant
 
 
 def _table(path: Place) -> dict[str, object]:
-    """A JSON object without names that occur twice."""
-
-    def unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
-        names = [name for name, _ in pairs]
-        for name in names:
-            if names.count(name) > 1:
-                raise InputError(f"{name} occurs twice", file=path.name)
-        return dict(pairs)
-
-    content = text(path)
-    try:
-        values = json.loads(content, object_pairs_hook=unique)
-    except json.JSONDecodeError as error:
-        raise InputError(f"is no JSON, or damaged ({error})", file=path.name) from error
+    """What a file says of each name."""
+    values = json_of(path)
     if not isinstance(values, dict):
         raise InputError("holds no table of names and values", file=path.name)
     return values

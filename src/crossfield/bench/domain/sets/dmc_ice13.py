@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 
 from crossfield.bench.domain.benchmark import Benchmark, Findings, Inputs, Item, Metric, Reference, Values
@@ -16,7 +15,7 @@ from crossfield.bench.domain.sets.differences import (
     entries,
     mean_absolute_error,
 )
-from crossfield.bench.domain.sets.reading import number, same_atoms, structure, text
+from crossfield.bench.domain.sets.reading import expect, json_of, number, same_atoms, structure
 from crossfield.bench.domain.sources import Place, Sources
 from crossfield.errors import InputError
 
@@ -41,7 +40,7 @@ STANDARD = "Ih"
 
 def inputs(sources: Sources) -> Inputs:
     """A structure per polymorph, the water molecule in a box, and references of PBE-D3 in a JSON file."""
-    top = sources.open("dmc_ice13") / "dmc-ice13-main"
+    top = sources.open("dmc_ice13")
     references = _references(top / "ice_polymorph_ref_PBE_D3.json")
     found = Inputs(context={})
     for name in DMC:
@@ -49,6 +48,7 @@ def inputs(sources: Sources) -> Inputs:
             if name not in references:
                 raise InputError(f"{name} is missing in the references")
             add(found, *_ice(top / "INPUT" / "VASP", name, references[name]))
+    expect(found, len(DMC))
     return found
 
 
@@ -89,10 +89,7 @@ def _relative(compared: Sequence[Compared]) -> list[Compared]:
 
 def _references(place: Place) -> Mapping[str, float]:
     """Lattice energies in meV by polymorph."""
-    try:
-        found = json.loads(text(place))
-    except ValueError as error:
-        raise InputError(f"is no JSON ({error})", file=str(place)) from error
+    found = json_of(place)
     if not isinstance(found, dict):
         raise InputError("has no lattice energies by name of polymorph", file=str(place))
     return {name: number(str(value), place) for name, value in found.items()}

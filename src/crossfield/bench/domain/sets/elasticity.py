@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from ase import Atoms, units
+from ase import Atoms
 from ase.calculators.calculator import Calculator
 from numpy.typing import NDArray
 
@@ -23,7 +23,7 @@ from crossfield.bench.domain.benchmark import (
     Reference,
     Values,
 )
-from crossfield.bench.domain.calculations import relaxed
+from crossfield.bench.domain.calculations import density, relaxed
 from crossfield.bench.domain.results import Entry
 from crossfield.bench.domain.sets.elastic_constants import Moduli, elastic_constants, moduli
 from crossfield.bench.domain.sources import Place, Sources
@@ -42,7 +42,6 @@ LIGHTEST = 0.5  # g/cm³; less dense structures are not used
 MOLECULAR = {"H2", "N2", "O2", "F2", "Cl2", "He", "Xe", "Ne", "Kr", "Ar"}
 SAMPLE, SEED = 500, 0  # crystals that are calculated, drawn from all; 12,000 would take days
 QUICK, QUICK_ATOMS = 20, 4  # number of crystals, and the largest cell
-GRAMS = 1e24 / units.mol * units.Ang**3  # per cm³, of an atomic mass unit per Å³
 
 
 @dataclass
@@ -162,8 +161,8 @@ def _crystal(structure: Mapping[str, Any]) -> Atoms:
 
 
 def _used(known: Moduli, crystal: Atoms, formula: str) -> bool:
-    density = crystal.get_masses().sum() / crystal.get_volume() * GRAMS
-    return all(0 < m <= LARGEST for m in known) and formula not in MOLECULAR and density >= LIGHTEST
+    usual = all(0 < m <= LARGEST for m in known) and formula not in MOLECULAR
+    return usual and density(crystal) >= LIGHTEST
 
 
 def _draw(found: Inputs) -> None:

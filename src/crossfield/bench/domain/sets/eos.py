@@ -29,6 +29,7 @@ from crossfield.bench.domain.benchmark import (
     Reference,
     Values,
 )
+from crossfield.bench.domain.calculations import attached
 from crossfield.bench.domain.results import Curve, Entry
 from crossfield.bench.domain.sources import Sources
 
@@ -70,8 +71,7 @@ def calculate(item: Item, calculator: Calculator) -> Values:
     Raises:
         NotConverged: the energy still falls at an end of the range after all rounds.
     """
-    crystal = item.structures["crystal"].copy()
-    crystal.calc = calculator
+    crystal = attached(item.structures["crystal"], calculator)
     relative = np.asarray(item.settings["volumes"])
     centre = crystal.get_volume() / len(crystal)
     for _ in range(item.settings["rounds"]):

@@ -70,7 +70,7 @@ def read_subsets(sources: Sources, wanted: Collection[str] | None = None) -> Inp
     Raises:
         InputError: there is no set, or its main file cannot be read at all.
     """
-    folder = sources.open(SOURCE) / "GMTKN55"
+    folder = sources.open(SOURCE)
     place = folder / "GMTKN55.yaml"
     with located(place):
         document = _document(text(place))

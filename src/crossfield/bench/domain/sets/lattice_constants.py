@@ -16,8 +16,10 @@ from crossfield.bench.domain.sets.crystals import (
     read_numbers,
     read_types,
 )
+from crossfield.bench.domain.sets.reading import expect
 from crossfield.bench.domain.sources import Sources
 
+CRYSTALS = 23
 EXPERIMENT, PBE = "experiment", "PBE-D3(BJ)"
 FILES = {EXPERIMENT: "lattice_constants_ref_exp.json", PBE: "lattice_constants_ref.json"}
 METRICS = {EXPERIMENT: "MAE (Experimental)", PBE: "MAE (PBE)"}
@@ -35,7 +37,7 @@ class _Constant(NamedTuple):
 def inputs(sources: Sources) -> Inputs:
     """One relaxation per crystal, begun at the experimental constants."""
     place = sources.open("lattice_constants")
-    tables = {source: read_numbers(place, "lattice_constants", file) for source, file in FILES.items()}
+    tables = {source: read_numbers(place / file) for source, file in FILES.items()}
     constants: list[_Constant] = []
     found = Inputs(context=constants)
     for name, kind in read_types(place).items():
@@ -47,6 +49,7 @@ def inputs(sources: Sources) -> Inputs:
                 if reference[EXPERIMENT] is not None:
                     label = name if own[EXPERIMENT].c is None else f"{name}({axis})"
                     constants.append(_Constant(name, axis, label, reference))
+    expect(found, CRYSTALS)
     return found
 
 

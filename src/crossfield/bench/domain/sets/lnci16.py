@@ -12,7 +12,7 @@ from crossfield.bench.domain.benchmark import Benchmark, Findings, Inputs, Metri
 from crossfield.bench.domain.calculations import energies
 from crossfield.bench.domain.sets.differences import add, compare, entries, mean_absolute_error
 from crossfield.bench.domain.sets.interaction import interaction
-from crossfield.bench.domain.sets.reading import charge, structure
+from crossfield.bench.domain.sets.reading import charge, expect, structure
 from crossfield.bench.domain.sources import Place, Sources
 from crossfield.errors import InputError
 
@@ -42,7 +42,7 @@ QUICK = 450  # atoms at most
 
 def inputs(sources: Sources) -> Inputs:
     """A folder per complex with the complex, the host and the guest, and their charges."""
-    folder = sources.open("lnci16") / "LNCI16_data" / "benchmark-LNCI16-main"
+    folder = sources.open("lnci16") / "benchmark-LNCI16-main"
     found = Inputs(context={})
     for name, reference in REFERENCES.items():
         with found.reading(name):
@@ -56,6 +56,7 @@ def inputs(sources: Sources) -> Inputs:
                 )
             quick = len(structures["complex"]) <= QUICK
             add(found, *interaction(name, structures, reference, quick=quick))
+    expect(found, len(REFERENCES))
     return found
 
 

@@ -11,6 +11,7 @@ from ase.build import bulk, molecule
 from ase.calculators.calculator import Calculator
 
 from crossfield.bench.domain.benchmark import Benchmark, Findings, Inputs, Item, Metric, Reference, Values
+from crossfield.bench.domain.calculations import attached
 from crossfield.bench.domain.results import Curve, Entry
 from crossfield.bench.domain.sets.differences import UNITS
 from crossfield.bench.domain.sources import Sources
@@ -78,8 +79,7 @@ def calculate(item: Item, calculator: Calculator) -> Values:
     included, ends where its energy runs away.
     """
     s = item.settings
-    start = item.structures["start"].copy()
-    start.calc = calculator
+    start = attached(item.structures["start"], calculator)
     if s["relaxation"]:
         start = relax(start, fmax=0.05, steps=s["relaxation"]).atoms
     run = _run(start, 2.0 * s["temperature"], s["warm_up"], s["timestep"], s["seed"])

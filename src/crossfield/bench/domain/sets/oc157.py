@@ -22,7 +22,7 @@ EVERY = 4  # of which one is quick
 
 def inputs(sources: Sources) -> Inputs:
     """A folder per system with three folders of VASP files; systems with a Hubbard U are left out."""
-    folder = sources.open("oc157") / "OC_Dataset"
+    folder = sources.open("oc157")
     found = Inputs(context={})
     for place in children(folder):
         with found.reading(place.name):

@@ -20,7 +20,7 @@ QUICK = 350  # atoms at most
 
 def inputs(sources: Sources) -> Inputs:
     """A PDB file per active site."""
-    folder = sources.open("pla15_plf547") / "protein-ligand-data_PLA15_PLF547" / "PLA15_pdbs"
+    folder = sources.open("pla15_plf547") / "PLA15_pdbs"
     found = Inputs(context={})
     for name, reference in references(folder / "reference_energies.txt").items():
         with found.reading(name):

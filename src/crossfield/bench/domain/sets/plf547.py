@@ -18,7 +18,7 @@ EVERY = 15  # of which one is quick
 
 def inputs(sources: Sources) -> Inputs:
     """A PDB file per pair; in the table of references, the name of a pair ends in the kind of fragment."""
-    folder = sources.open("pla15_plf547") / "protein-ligand-data_PLA15_PLF547" / "PLF547_pdbs"
+    folder = sources.open("pla15_plf547") / "PLF547_pdbs"
     found = Inputs(context={})
     for index, (name, reference) in enumerate(references(folder / "reference_energies.txt").items()):
         with found.reading(name):

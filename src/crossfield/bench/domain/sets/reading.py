@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -31,6 +32,29 @@ def text(place: Place, encoding: str = "utf-8") -> str:
         raise InputError(f"is no text ({error.reason} at byte {error.start})", file=str(place)) from error
 
 
+def json_of(place: Place) -> Any:
+    """What a JSON file holds.
+
+    Raises:
+        InputError: there is none, it is damaged, or a name occurs twice in it.
+    """
+
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        names = [name for name, _ in pairs]
+        if len(found := dict(pairs)) < len(names):
+            twice = next(name for name in names if names.count(name) > 1)
+            raise InputError(f"{twice} occurs twice", file=str(place))
+        return found
+
+    content = text(place)
+    try:
+        return json.loads(content, object_pairs_hook=unique)
+    except InputError:
+        raise
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"is no JSON, or damaged ({error})", file=str(place)) from error
+
+
 def children(place: Place) -> list[Place]:
     """What is in a folder, by name, without hidden files.
 
@@ -53,7 +77,11 @@ def frames(place: Place, format: str) -> list[Atoms]:
     Raises:
         InputError: there is none, it cannot be read, or positions or cells in it are not finite.
     """
-    content = text(place)
+    return parsed(text(place), format, place)
+
+
+def parsed(content: str, format: str, place: Place) -> list[Atoms]:
+    """All structures of a text, which is a file or a part of it; arguments and errors as of `frames`."""
     try:
         found: list[Atoms] = read(io.StringIO(content), index=":", format=format)
     except (
@@ -124,9 +152,17 @@ def number(word: str, place: Place) -> float:
     return value
 
 
-def expect(inputs: Inputs, systems: int) -> None:
-    """Note down how many systems of a set are missing without a trace."""
-    missing = systems - len(inputs.items) - len(inputs.problems)
+def expect(inputs: Inputs, systems: int, found: int | None = None) -> None:
+    """Note down which part of a set there is, and how many systems are missing without a trace.
+
+    Args:
+        inputs: as read.
+        systems: number of them in the set.
+        found: number of those that could be read; None: as many as there are items.
+    """
+    found = len(inputs.items) if found is None else found
+    inputs.part = min(found / systems, 1.0)
+    missing = systems - found - len(inputs.problems)
     if missing > 0:
         reason = f"{missing} of the {systems} systems are not in the set"
         inputs.problems.append(Problem(name="set", kind="input", reason=reason))

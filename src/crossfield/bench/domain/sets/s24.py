@@ -20,7 +20,7 @@ QUICK = 120  # atoms at most
 
 def inputs(sources: Sources) -> Inputs:
     """Frames come as triplets: surface, surface with molecules, one molecule; with energies as labels."""
-    place = sources.open("s24") / "s24" / "s24_data.extxyz"
+    place = sources.open("s24") / "s24_data.extxyz"
     found = Inputs(context={})
     with found.reading(place.name):
         structures = frames(place, "extxyz")

@@ -10,7 +10,7 @@ from crossfield.bench.domain.benchmark import Benchmark, Findings, Inputs, Metri
 from crossfield.bench.domain.calculations import energies
 from crossfield.bench.domain.sets.differences import add, compare, entries, mean_absolute_error
 from crossfield.bench.domain.sets.interaction import ION_ION, ION_NEUTRAL, NEUTRAL, interaction, mae_of
-from crossfield.bench.domain.sets.reading import charge, number, structure, text
+from crossfield.bench.domain.sets.reading import charge, expect, number, structure, text
 from crossfield.bench.domain.sources import Place, Sources
 from crossfield.errors import InputError
 
@@ -20,7 +20,7 @@ FOLDERS = {"complex": "AB", "host": "A", "guest": "B"}
 
 def inputs(sources: Sources) -> Inputs:
     """A numbered folder per complex with Turbomole files, and references by line, kcal/mol."""
-    folder = sources.open("s30l") / "S30L" / "s30l_test_set"
+    folder = sources.open("s30l") / "s30l_test_set"
     place = folder / "references_s30.txt"
     references = [number(word, place) for word in text(place).split()]
     if len(references) != COMPLEXES:
@@ -30,6 +30,7 @@ def inputs(sources: Sources) -> Inputs:
         with found.reading(str(index)):
             structures = {role: _read(folder / str(index) / part) for role, part in FOLDERS.items()}
             add(found, *interaction(f"{index:02d}", structures, reference, quick=True))
+    expect(found, COMPLEXES)
     return found
 
 

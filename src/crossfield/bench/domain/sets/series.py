@@ -12,6 +12,7 @@ from ase.calculators.calculator import Calculator
 from numpy.typing import NDArray
 
 from crossfield import simulate
+from crossfield.bench.domain.calculations import attached
 from crossfield.inference import Potential
 
 
@@ -22,21 +23,25 @@ class Point(NamedTuple):
     forces: NDArray[np.float64]  # (N, 3) eV/Å
 
 
-def evaluate(structures: Sequence[Atoms], calculator: Calculator) -> list[Point]:
+def evaluate(structures: Sequence[Atoms], calculator: Calculator, *, tables: bool = True) -> list[Point]:
     """Energy and forces of each structure, in order.
 
     On a few atoms, most of the time of an evaluation does not depend on their number: potentials of ours
-    evaluate batches. They do so without tables of radial functions, which take longer to make than they save
-    where few structures have the same elements.
+    evaluate batches.
+
+    Args:
+        structures: with charge and spin in `info`.
+        calculator: any.
+        tables: whether potentials of ours take radial functions from tables, as users run them. Tables take
+            longer to make than they save where few structures have the same elements.
     """
     if isinstance(calculator, simulate.Calculator):
-        potential = _without_tables(calculator.potential)
+        potential = calculator.potential if tables else _without_tables(calculator.potential)
         results = potential.predict(structures, head=calculator.head, stress=False)
         return [Point(float(r.energy), np.asarray(r.forces, dtype=float)) for r in results]
     found = []
     for atoms in structures:
-        copy = atoms.copy()
-        copy.calc = calculator
+        copy = attached(atoms, calculator)
         found.append(Point(float(copy.get_potential_energy()), np.asarray(copy.get_forces(), dtype=float)))
     return found
 

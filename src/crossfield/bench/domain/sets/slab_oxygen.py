@@ -28,7 +28,7 @@ TRIPLET = 3  # multiplicity of the free atom
 
 def inputs(sources: Sources) -> Inputs:
     """One file of three structures per element: slab, slab with oxygen, oxygen atom."""
-    folder = sources.open("slab_oxygen") / "elemental_slab_oxygen_adsorption_pbe"
+    folder = sources.open("slab_oxygen")
     found = Inputs(context={})
     for place in children(folder):
         if place.name.endswith("-O.xyz"):

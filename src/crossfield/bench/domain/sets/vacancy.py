@@ -11,30 +11,31 @@ from ase.calculators.calculator import Calculator
 from crossfield.bench.domain.benchmark import Benchmark, Findings, Inputs, Item, Metric, Reference, Values
 from crossfield.bench.domain.calculations import energies, relaxed
 from crossfield.bench.domain.results import Entry
-from crossfield.bench.domain.sets.reading import numbers, structure, text
+from crossfield.bench.domain.sets.reading import expect, numbers, structure, text
 from crossfield.bench.domain.sources import Place, Sources
 from crossfield.errors import InputError
 
-FOLDER = "Elemental_TM_Vacancy"
+SYSTEMS = 42
 RELAXED = " relaxed"  # after the name of a system
 RELAXATION: Mapping[str, float | int] = {"fmax": 0.02, "steps": 300}  # eV/Å
 
 
 def inputs(sources: Sources) -> Inputs:
     """Two items per system: energies at the geometries of PBE, and after a relaxation in the same cells."""
-    place = sources.open("tm_vacancies") / FOLDER
+    place = sources.open("tm_vacancies")
     references: dict[str, float] = {}
     found = Inputs(context=references)
     for name in text(place / "list").split():
         with found.reading(name):
             if name in references:
-                raise InputError(f"{name} occurs twice", file=f"{FOLDER}/list")
+                raise InputError(f"{name} occurs twice", file=str(place / "list"))
             (reference,) = numbers(place / name / "vacancy_formation_energy_PBE", 1)
             structures = _structures(place / name)
             references[name] = reference
             found.items.append(Item(name, structures, quick=True))
             copies = {role: atoms.copy() for role, atoms in structures.items()}
-            found.items.append(Item(name + RELAXED, copies, RELAXATION))
+            found.items.append(Item(name + RELAXED, copies, RELAXATION, scored=False))
+    expect(found, SYSTEMS, len(references))
     return found
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -11,13 +10,12 @@ from numpy.typing import NDArray
 
 from crossfield.bench.domain.benchmark import Benchmark, Findings, Inputs, Item, Metric, Reference, Values
 from crossfield.bench.domain.results import Curve, Entry
-from crossfield.bench.domain.sets.reading import text
+from crossfield.bench.domain.sets.reading import json_of
 from crossfield.bench.domain.sets.water_md import calculate, radii
 from crossfield.bench.domain.sources import Place, Sources
 from crossfield.bench.structures import structure
 from crossfield.errors import InputError
 
-FOLDER = "water_MD_data"
 FILES = {  # by what they are of
     "O-O": "pbe-d3-330k-g-r_oo.json",
     "O-H": "pbe-d3-330k-g-r_oh.json",
@@ -64,7 +62,7 @@ class Line(NamedTuple):
 
 def inputs(sources: Sources) -> Inputs:
     """Replicas of both runs, from 64 molecules at 1 g/cm³; in the context, the references by name."""
-    place = sources.open("water") / FOLDER
+    place = sources.open("water")
     found = Inputs(context={})
     for name, file in FILES.items():
         with found.reading(name):
@@ -83,8 +81,8 @@ def read_line(place: Place) -> Line:
     Raises:
         InputError: it is missing, damaged, or of another form.
     """
+    fields = json_of(place)
     try:
-        fields = json.loads(text(place))
         x, y = np.array(fields["x"], dtype=float), np.array(fields["y"], dtype=float)
     except (ValueError, LookupError, TypeError) as error:
         raise InputError(f"is no line of points, or damaged ({error})", file=str(place)) from error

@@ -15,6 +15,7 @@ from ase.md.velocitydistribution import Stationary
 from numpy.typing import NDArray
 
 from crossfield.bench.domain.benchmark import Item, NotConverged, Values
+from crossfield.bench.domain.calculations import attached, density
 from crossfield.simulate.relax import relax
 
 PAIRS = (("O", "O"), ("O", "H"), ("H", "H"))
@@ -29,8 +30,7 @@ def calculate(item: Item, calculator: Calculator) -> Values:
         NotConverged: the liquid did not stay together.
     """
     s = item.settings
-    atoms = item.structures["start"].copy()
-    atoms.calc = calculator
+    atoms = attached(item.structures["start"], calculator)
     if s["relaxation"]:
         atoms = relax(atoms, fmax=0.1, steps=s["relaxation"]).atoms
     random = np.random.default_rng(s["seed"])
@@ -87,12 +87,9 @@ def _density(atoms: Atoms, s: Mapping[str, Any]) -> Values:
     for _ in range(_blocks(s["equilibration"] + s["length"], s)):
         runner.run(s["record"])
         watch.check()
-        densities.append(float(atoms.get_masses().sum() / atoms.get_volume() * _G_PER_CM3))
+        densities.append(density(atoms))
     time = s["record"] * s["timestep"] * 1e-3 * np.arange(1, len(densities) + 1)
     return {"time": time.round(4).tolist(), "density": np.round(densities, 6).tolist()}
-
-
-_G_PER_CM3 = (1e-3 * units.kg) ** -1 / (1e-2 * units.m) ** -3  # of one atomic mass unit per Å³
 
 
 def _blocks(picoseconds: float, s: Mapping[str, Any]) -> int:

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator, Mapping
-
-import numpy as np
-from ase.io import read
 
 from crossfield.bench.domain.benchmark import (
     Benchmark,
@@ -20,7 +16,7 @@ from crossfield.bench.domain.benchmark import (
 from crossfield.bench.domain.calculations import energies
 from crossfield.bench.domain.sets.differences import entries, mean_absolute_error
 from crossfield.bench.domain.sets.reactions import ROLE, Reaction, compare, located, molecule
-from crossfield.bench.domain.sets.reading import number, same_atoms, text
+from crossfield.bench.domain.sets.reading import bare, number, parsed, same_atoms, text
 from crossfield.bench.domain.sources import Place, Sources
 from crossfield.errors import InputError
 
@@ -33,7 +29,7 @@ CONFORMERS = 51  # of each; number 0 is relaxed, and the others are compared wit
 def inputs(sources: Sources) -> Inputs:
     """Conformers, and their energies relative to the relaxed one as the context."""
     found = Inputs(context=[])
-    place = sources.open(SOURCE) / "wiggle150-structures" / FILE
+    place = sources.open(SOURCE) / FILE
     lines = text(place).splitlines()
     conformers: dict[str, tuple[Item, float]] = {}
     with found.reading("all that follows a damaged frame"):
@@ -49,6 +45,7 @@ def inputs(sources: Sources) -> Inputs:
             _relate(short, own, place, found)
             if len(own) < CONFORMERS:
                 raise InputError(f"has {len(own)} of {CONFORMERS} conformers of {name}", file=str(place))
+    found.part = len(found.items) / (CONFORMERS * len(MOLECULES))
     return found
 
 
@@ -89,13 +86,8 @@ def _conformer(block: list[str], place: Place) -> tuple[Item, float]:
     words = block[1].split()
     if len(words) != 2 or words[0].partition("_")[0] not in MOLECULES:
         raise InputError(f"{block[1][:40]!r} is no label with an energy")
-    try:
-        atoms = read(io.StringIO("\n".join(block) + "\n"), format="xyz")
-    except (ValueError, LookupError) as error:
-        raise InputError(f"{words[0]} cannot be read: {error}") from error
-    if not np.isfinite(atoms.positions).all():
-        raise InputError(f"{words[0]} has positions that are not finite")
-    return molecule(words[0], atoms, quick=True), number(words[1], place)
+    (atoms,) = parsed("\n".join(block) + "\n", "xyz", place)
+    return molecule(words[0], bare(atoms), quick=True), number(words[1], place)
 
 
 def analyse(inputs: Inputs, values: Mapping[str, Values]) -> Findings:

@@ -23,7 +23,7 @@ SYSTEMS = 23
 
 def inputs(sources: Sources) -> Inputs:
     """A folder per crystal, named in a list: crystal, molecule in a box, how many, and the reference."""
-    folder = sources.open("x23") / "lattice_energy"
+    folder = sources.open("x23")
     found = Inputs(context={})
     names = text(folder / "list").split()
     for name in names:
