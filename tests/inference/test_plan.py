@@ -170,6 +170,18 @@ def test_a_changed_model_is_prepared_anew():
     )
 
 
+def test_what_is_announced_of_a_changed_model_is_kept():
+    potential = Potential(small_model(), "head0")
+    potential.predict(molecule("H2O"))
+    with torch.no_grad():
+        for p in potential.model.parameters():
+            p.mul_(1.1)
+    potential.expect(np.array([1, 6, 7, 8]))
+    potential.predict(molecule("H2O"))
+    (only,) = potential._prepared._sets
+    assert len(only.elements) == 4
+
+
 def test_potentials_may_share_a_model():
     model, water = small_model(), molecule("H2O")
     plain, fast = (Potential(model, "head0", backend=backend) for backend in ("reference", "numba"))

@@ -61,7 +61,7 @@ class Window:
         """The page at an address as one sees it for the first time, at the top."""
         self.page.goto("about:blank")
         self.page.set_viewport_size({"width": width, "height": SIZE["height"]})
-        self.page.emulate_media(color_scheme=scheme)
+        self.page.emulate_media(media="screen", color_scheme=scheme)
         self.page.mouse.move(0, 0)
         self.page.goto(address)
         return self.page

@@ -69,7 +69,8 @@ def test_figures_are_drawn_when_they_are_first_seen(page: Page) -> None:
     expect(page.locator("#panel-training .js-plotly-plot").first).to_be_visible()
     count = page.locator("#panel-training .figure").count()
     assert page.evaluate("drawn.size") < page.locator(".figure").count()
-    page.locator("#panel-training .figure").last.scroll_into_view_if_needed()
+    for figure in page.locator("#panel-training .figure").all():
+        figure.scroll_into_view_if_needed()
     expect(page.locator("#panel-training .js-plotly-plot")).to_have_count(count)
     buttons = page.locator("#panel-training .modebar-btn")
     assert buttons.count() >= count
@@ -100,6 +101,11 @@ def test_tabs_follow_the_keyboard_and_the_address(page: Page, window: Window) ->
     assert selected(page) == "Elements"
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.className") == "skip"
+    page.evaluate("location.hash = '#100%'")  # no name: the tab stays
+    assert selected(page) == "Elements"
+    page.reload()
+    assert selected(page) == "Overview"
+    expect(page.locator('[role="tabpanel"]:visible')).to_have_count(1)
 
 
 def test_the_theme_follows_the_system_and_then_the_reader(window: Window, html: str) -> None:
@@ -161,14 +167,27 @@ def test_a_window_of_another_width_draws_figures_anew(page: Page) -> None:
     assert page.evaluate(f"{width} === document.querySelector('#panel-training .plot').clientWidth")
 
 
-def test_printing_draws_the_figures_of_all_tabs(page: Page) -> None:
+def test_printing_draws_all_tabs_unfolded_and_in_light_colours(window: Window, html: str) -> None:
+    page = window.show(html, scheme="dark")
+    background = "getComputedStyle(document.body).backgroundColor"
+    dark = page.evaluate(background)
+    page.emulate_media(media="print", color_scheme="dark")
+    assert page.evaluate(background) != dark
+    page.emulate_media(media="screen", color_scheme="dark")
+    folded = page.locator("details:not([open])").count()
+    assert folded
     page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert page.locator("details:not([open])").count() == 0
     until(page, "document.querySelectorAll('.figure .main-svg').length > 0")
     count = page.locator(".figure").count()
     expect(page.locator(".figure .js-plotly-plot")).to_have_count(count)
     widths = "[...document.querySelectorAll('.figure .plot')].map((p) => p._fullLayout.width - p.clientWidth)"
     assert page.evaluate(widths) == [0] * count
+    inks = "[...document.querySelectorAll('.xtick text')].map((text) => text.style.fill)"
+    assert set(page.evaluate(inks)) == {"rgb(86, 95, 105)"}  # --soft of the light palette
     page.evaluate("dispatchEvent(new Event('afterprint'))")
+    assert page.locator("details:not([open])").count() == folded
+    assert page.evaluate(background) == dark
     expect(page.locator('[role="tabpanel"]:visible')).to_have_count(1)
 
 
@@ -284,15 +303,34 @@ def test_a_live_page_follows_the_log(window: Window, tmp_path: Path) -> None:
         page.get_by_role("button", name="dft").click()
         expect(page.locator("#live")).to_have_text(re.compile("live"))
 
+        # what the reader has sorted, and where the keyboard is
+        mae = page.locator("#panel-overview table", has_text="step 20").get_by_role(
+            "columnheader", name="MAE"
+        )
+        page.evaluate("location.hash = '#overview'")
+        mae.get_by_role("button").press("Enter")
+        mae.get_by_role("button").press("Enter")
+        page.add_style_tag(content=".table { max-height: 90px }")
+        scrolled = "document.querySelectorAll('#panel-overview .table')[1].scrollTop"
+        page.evaluate(f"{scrolled} = 25")
+
         with (run / "log.jsonl").open("a") as log:
             log.write(json.dumps(epoch(3, ("pbe", "dft"))) + "\n")
+        table = page.locator("#panel-overview table", has_text="step 30")
+        expect(table.get_by_role("columnheader", name="MAE")).to_have_attribute("aria-sort", "descending")
+        expect(table.get_by_role("columnheader", name="MAE").get_by_role("button")).to_be_focused()
+        assert table.locator("tbody td:nth-of-type(1)").all_inner_texts() == ["1,333", "667", "667", "333"]
+        assert page.evaluate(scrolled) == 25
+        expect(page.locator("#live")).to_have_text("live")  # said once, and not with every change
+        expect(page.locator("#changed")).to_contain_text("changed ")
+        page.evaluate("location.hash = '#training'")
         until(page, "document.querySelector('#panel-training .plot').data[1].x.length === 3")
         assert selected(page) == "Training"
         assert page.evaluate("document.querySelector('#panel-training .plot').layout.xaxis.range") == [5, 40]
         expect(page.get_by_role("button", name="dft")).to_have_attribute("aria-pressed", "false")
         expect(figure.locator(".scatterlayer .trace")).to_have_count(2)
         page.get_by_role("tab", name="Overview").click()
-        expect(page.locator(".cards")).to_contain_text("30")
+        expect(page.locator("#panel-overview .cards")).to_contain_text("30")
 
         make_run(run, ("pbe", "dft"), epochs=3, finished=True)
         expect(page.locator(".state")).to_contain_text("Finished", timeout=15_000)

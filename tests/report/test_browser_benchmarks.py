@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -69,6 +70,9 @@ def test_hovering_a_point_tells_the_structure(seen: Page) -> None:
     panel = opened(seen, "S30L")
     point = panel.locator(".parity .points path").nth(2)
     point.hover(force=True)
+    expect(panel.locator(".parity")).to_have_attribute(
+        "aria-label", re.compile("^Predicted against reference: ")
+    )
     label = panel.locator(".parity .hoverlayer")
     expect(label).to_contain_text("complex 3")
     expect(label).to_contain_text("error 1 kcal/mol")

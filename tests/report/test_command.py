@@ -71,6 +71,8 @@ def test_what_was_measured_of_the_same_weights_is_on_the_page(
         (["RUN", "--host", "0.0.0.0"], "--port and --host go with --serve"),
         (["RUN", "-o", "RUN"], "this is a folder"),
         (["m.safetensors", "-o", "m.safetensors"], "this is one of the inputs"),
+        (["RUN", "-o", "RUN/log.jsonl"], "this is one of the inputs"),
+        (["RUN/best.safetensors", "-o", "RUN/errors.json"], "this is one of the inputs"),
         (["nothing"], "neither a file nor a published model"),
         (["RUN/replay"], "no such file"),
         (["RUN", "--bench", "m.safetensors"], "is no JSON"),

@@ -8,7 +8,8 @@ import pytest
 from crossfield.report import bootstrap as module
 from crossfield.report.bootstrap import bootstrap
 from crossfield.report.errors import error_rows, errors_section, frame_sums, worst_frames
-from crossfield.report.parity_pairs import pairs_of
+from crossfield.report.parity_pairs import all_pairs, pairs_of
+from crossfield.zoo.card_parts import QUANTITIES
 from tests.report.predicted import predictions
 from tests.report.runs import HOSTILE
 
@@ -76,7 +77,7 @@ def test_rows_by_hand() -> None:
         atom((-4.0, 0.0), split="train"),
         atom((0.0, 0.1), split="train"),  # an isolated one, from which E0 is
     )
-    rows = {(r.quantity, r.split): r for r in error_rows(p, seed=0)}
+    rows = {(r.quantity, r.split): r for r in error_rows(p, all_pairs(p), seed=0)}
     energy = rows["energy", "test"]
     assert (energy.frames, energy.labels) == (3, 3)
     assert energy.mae == pytest.approx((0.5 + 0.1 + 0.3) / 3)
@@ -93,7 +94,8 @@ def test_rows_by_hand() -> None:
 
 
 def test_a_guess_needs_training_labels() -> None:
-    (row,) = error_rows(predictions({"Z": [1], "energy": (1.0, 2.0)}), seed=0)
+    p = predictions({"Z": [1], "energy": (1.0, 2.0)})
+    (row,) = error_rows(p, all_pairs(p), seed=0)
     assert np.isnan(row.baseline)
     assert np.isnan(row.intervals.mae).all()
 
@@ -108,7 +110,7 @@ def test_sums_are_of_frames() -> None:
 def test_worst_frames_come_first_whatever_they_err_in() -> None:
     calm = [atom((0.0, 0.01), 0.01) for _ in range(20)]
     p = predictions(*calm, atom((0.0, 0.01), 3.0), atom((5.0, 0.0), 0.01))
-    found = list(worst_frames(p, "a", "test", 3))
+    found = worst_frames([pairs_of(p, "a", "test", quantity) for quantity in QUANTITIES], 3)
     assert {found[0][0], found[1][0]} == {20, 21}
     errors = {frame: off for frame, _, off in found}
     assert errors[21]["energy"] == pytest.approx(-5000)  # meV/atom, with its sign
@@ -116,6 +118,23 @@ def test_worst_frames_come_first_whatever_they_err_in() -> None:
     mean = (20 * 0.01 + 3.0 + 0.01) / 22
     assert {frame: ratio for frame, ratio, _ in found}[20] == pytest.approx(3.0 / mean)
     assert "g21 (file.xyz, frame 21)" in errors_section(p).html
+
+
+def test_frames_without_an_answer_are_the_worst() -> None:
+    p = predictions(atom((1.0, 1.5)), atom((1.0, np.nan), group="silent"), atom((2.0, 2.1)))
+    (frame, ratio, errors), *_ = worst_frames([pairs_of(p, "a", "test", q) for q in ("energy", "forces")])
+    assert (frame, ratio, errors["forces"]) == (1, np.inf, 0.0)
+    assert np.isnan(errors["energy"])
+    html = errors_section(p).html
+    row = html[html.index("silent (file.xyz") :].partition("</tr>")[0]
+    assert row.count(">no answer<") == 2  # times the mean error, and the energy
+    assert 'data-value="inf">no answer' not in row  # which would sort last
+
+
+def test_the_last_resort_is_training_frames_and_the_page_says_so() -> None:
+    html = errors_section(predictions(atom((0.0, 0.1), split="train"))).html
+    assert "a, train: the 1 worst frames" in html
+    assert "of the test; where there are none, of validation, else of training" in html
 
 
 def test_a_head_without_a_test_shows_validation_frames() -> None:

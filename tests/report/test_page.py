@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 import re
 from pathlib import Path
 
 import pytest
 
 from crossfield.errors import InputError
+from crossfield.report import build
+from crossfield.report.benchmarks import script
 from crossfield.report.build import build_report, find_subject
 from crossfield.report.page import Report, render
+from crossfield.report.palette import COLOURS
 from crossfield.report.section import Section
 from tests.report.made_results import small
 from tests.report.runs import HOSTILE, make_run, save_model
@@ -42,6 +46,13 @@ def test_nothing_comes_from_elsewhere() -> None:
     assert not re.findall(r'(?:src|href)="(?!#|data:)[^"]*"', outside)
     assert "@import" not in outside
     assert "url(" not in outside
+
+
+def test_scripts_draw_in_the_colours_of_heads() -> None:
+    html = render(Report("t", "s", "f", SECTIONS))
+    (text,) = re.findall(r'<script type="application/json" id="settings">(.*?)</script>', html)
+    assert json.loads(text)["palette"]["colours"] == list(COLOURS)
+    assert not [c for c in COLOURS if c in script()]
 
 
 def test_only_a_live_page_asks_for_changes() -> None:
@@ -102,6 +113,34 @@ def test_results_of_benchmarks_are_reported_alone_and_beside_a_run(tmp_path: Pat
     beside = build_report(find_subject(str(run), [file, file]))
     assert len([i for i in ids(beside) if i.startswith("benchmarks")]) == 2
     assert len(set(ids(beside))) == len(ids(beside))
+
+
+def test_a_change_of_a_model_or_of_what_is_kept_of_it_is_noticed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Path] = []
+
+    def kept(weights: Path) -> list[Path]:
+        asked.append(weights)
+        return sorted((tmp_path / "cache").rglob("results.json"))
+
+    monkeypatch.setenv("CROSSFIELD_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(build, "kept_results", kept)
+    model, results = tmp_path / "m.safetensors", tmp_path / "cache/benchmarks/a/results.json"
+    save_model(model, ("pbe",))
+    subject = find_subject(str(model))
+    stamps = [subject.stamp, subject.stamp]
+    assert stamps[0] == stamps[1]
+    assert len(asked) == 1  # looking it up reads all of the weights
+    save_model(model, ("pbe", "dft"))
+    stamps.append(subject.stamp)
+    results.parent.mkdir(parents=True)
+    results.write_text(small().model_dump_json())
+    stamps.append(subject.stamp)
+    assert len({repr(stamp) for stamp in stamps}) == 3
+    assert subject.results == (results,)
+    assert len(asked) == 3
+    assert "timing" in ids(build_report(subject))
 
 
 def test_what_is_not_there_is_refused(tmp_path: Path) -> None:

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from crossfield.report.parity_figure import parity_figure
-from crossfield.report.parity_pairs import pairs_of
+from crossfield.report.parity_figure import LIMITS, parity_figure
+from crossfield.report.parity_pairs import all_pairs, pairs_of
 from crossfield.report.parity_section import ALL_POINTS, _most, parity_section
 from crossfield.theory.units import GPA_PER_EV_A3
 from crossfield.train.predictions import Predictions
@@ -114,7 +114,7 @@ def many(n: int, *, far: float = 0.0) -> Predictions:
 def test_of_many_points_all_are_in_the_density_or_drawn() -> None:
     p = many(4000, far=1000.0)
     pairs = pairs_of(p, "a", "test", "forces")
-    html = parity_figure(pairs, p.name, title="t", colour="#000000", most=5000)
+    html = parity_figure(pairs, p.name, title="t", colour="#000000", limits=LIMITS._replace(points=5000))
     density, points = figures(html)[0]["data"][:2]
     x, y = numbers(points["x"]), numbers(points["y"])
     start, size, counts = density["x0"] - density["dx"] / 2, density["dx"], counted(density)
@@ -154,6 +154,36 @@ def test_small_figures_have_all_their_points_as_long_as_these_are_few() -> None:
     assert _most([2000, 2100] * 9) == 2000
 
 
+def test_all_pairs_are_those_of_each() -> None:
+    splits = ("train", "test", "validation", "test")
+    frames = [
+        {**frame, "head": head, "split": split}
+        for split in splits
+        for head in ("b", "a")
+        for frame in (WATER, SECOND, {"Z": [6, 6], "energy": (1.0, np.nan)})
+    ]
+    p = predictions(*frames, heads=("a", "b", "none"))
+    found = all_pairs(p)
+    assert len(found) == 2 * 3 * 3
+    for (head, split, quantity), pairs in found.items():
+        alone = pairs_of(p, head, split, quantity)
+        assert alone.quantity == pairs.quantity
+        for name in ("reference", "predicted", "frame", "atom", "Z", "component", "missing"):
+            assert np.array_equal(getattr(alone, name), getattr(pairs, name)), name
+
+
+def test_a_hundred_heads_are_a_page_of_a_few_megabytes() -> None:
+    random = np.random.default_rng(2)
+    heads = tuple(f"head {k}" for k in range(100))
+    frames = []
+    for head in heads:
+        for split in ("train", "validation", "test"):
+            forces = random.normal(size=(200, 3))
+            pair = (forces, forces + 0.05 * random.normal(size=forces.shape))
+            frames.append({"Z": random.integers(1, 20, 200), "forces": pair, "head": head, "split": split})
+    assert len(parity_section(predictions(*frames, heads=heads)).html) < 3_000_000
+
+
 def test_what_was_left_out_and_what_is_drift_is_said() -> None:
     html = parity_section(predictions({**WATER, "own": True}, SECOND, test=98)).html
     assert "a sample of 2 of its 100 test frames (seed 7)" in html
@@ -172,6 +202,7 @@ def test_names_stay_text() -> None:
 def test_without_predictions_the_page_says_how_to_get_them() -> None:
     assert "crossfield train" in parity_section(None).html
     assert "crossfield train" in parity_section(predictions()).html
+    assert "<figure" not in parity_section(predictions({"Z": [1]})).html  # frames without labels
 
 
 def test_a_million_components_are_a_page_of_a_few_megabytes() -> None:

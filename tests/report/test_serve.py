@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import http.client
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from crossfield.errors import InputError
+from crossfield.report.build import build_report, find_subject
 from crossfield.report.serve import CHANGES, ReportServer
 from tests.report.runs import epoch, make_run
 from tests.report.serving import serving
@@ -54,6 +56,19 @@ def test_the_page_and_its_changes(server: ReportServer, run: Path) -> None:
     changed = [b["id"] for a, b in zip(before["sections"], after["sections"]) if a["hash"] != b["hash"]]
     assert {"overview", "training"} <= set(changed)
     assert not {"e0", "elements"} & set(changed)
+
+
+def test_a_run_that_has_died_is_not_said_to_run(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Although none of its files changes any more."""
+    subject, now = find_subject(str(run)), time.time()
+    monkeypatch.setattr(time, "time", lambda: now)
+    with ReportServer(lambda: build_report(subject, live=True), lambda: subject.stamp) as server:
+        assert "Running." in server.report().sections[0].html
+        for seconds, said in ((61, "Not finished"), (3600, "the run was probably interrupted")):
+            now += seconds
+            assert said in server.report().sections[0].html
+        last = server.report()
+        assert server.report() is last  # not built anew without a reason
 
 
 def test_half_a_line_changes_no_curve(server: ReportServer, run: Path) -> None:

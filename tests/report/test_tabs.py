@@ -43,7 +43,8 @@ def named(html: str, begin: str) -> dict:
 
 
 def rows(html: str) -> list[list[str]]:
-    """Texts of all rows of tables."""
+    """Texts of all rows of tables, without what is only shown when hovered."""
+    html = re.sub(r'<span class="unseen">.*?</span>', "", html, flags=re.DOTALL)
     return [
         [unescape(re.sub(r"<[^>]*>", "", cell)) for cell in re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row)]
         for row in re.findall(r"<tr>(.*?)</tr>", html, re.DOTALL)
@@ -81,6 +82,28 @@ def test_the_loss_of_a_head_is_the_sum_of_its_terms(run: Run) -> None:
     total, *by_head = named(training_section(run).html, "Training loss")["data"]
     assert total["y"] == pytest.approx([4, 2, 4 / 3])
     assert [trace["y"] for trace in by_head] == [pytest.approx([4, 2, 4 / 3])] * 2
+
+
+def test_the_time_of_epochs_and_steps_is_told(tmp_path: Path) -> None:
+    run = read_run(make_run(tmp_path, ("pbe",)))
+    config = {**run.config, "training": {"batch_size": 4}}
+    epochs = tuple(dataclasses.replace(run, config=config).epochs)
+    late = epochs[-1].model_copy(update={"seconds": 30.0})  # 5, 5, 20 s for ten steps each
+    html = training_section(dataclasses.replace(run, config=config, epochs=(*epochs[:-1], late))).html
+    assert named(html, "Time of each epoch")["data"][0]["y"] == [5.0, 5.0, 20.0]
+    text = re.sub(r"<[^>]*>", " ", html)
+    for said in ("Time of an epoch 5 s", "Time of a step 500 ms", "Speed 8 / s"):
+        assert said in re.sub(r"\s+", " ", text)
+    silent = tuple(e.model_copy(update={"seconds": 0.0}) for e in epochs)
+    assert "Time of" not in training_section(dataclasses.replace(run, epochs=silent)).html
+
+
+def test_a_model_that_was_changed_since_is_told(run: Run) -> None:
+    assert run.model is not None
+    changed = dataclasses.replace(run.model, provenance={"surgery": [{"operation": "remove"}]})
+    notes = [text for _, text in run_notes(dataclasses.replace(run, model=changed))]
+    assert notes[0].startswith("crossfield heads has changed the model in this folder since")
+    assert not run_notes(run)
 
 
 def test_a_property_without_labels_has_no_figure(run: Run) -> None:
@@ -143,7 +166,7 @@ def test_a_run_without_test_frames_says_so(tmp_path: Path, errors: dict, note: s
 def test_a_run_that_goes_on_shows_how_far_it_is(tmp_path: Path) -> None:
     run = read_run(make_run(tmp_path, epochs=1, finished=False))
     html = overview_section(run.model, run).html
-    assert '<progress max="1" value="0.2500">' in html
+    assert '<progress aria-label="Training that is done" max="1" value="0.2500">' in html
     assert "Errors on validation frames so far" in html
     assert ["pbe", "energy, meV/atom", "1,000", "2,000", "10"] in rows(html)
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,15 @@ from crossfield.data.source import Source
 from crossfield.model.derivatives import evaluate
 from crossfield.theory import Theory
 from crossfield.train import Config, baseline_metrics, error_table, evaluate_dataset
-from crossfield.train.metrics import Error, HeadErrors, Metrics, Score, frame_errors, label_spread
+from crossfield.train.metrics import (
+    Error,
+    HeadErrors,
+    Metrics,
+    Score,
+    constant_energy,
+    frame_errors,
+    label_spread,
+)
 from crossfield.train.setup import Setup, prepare
 
 
@@ -108,6 +117,20 @@ def test_spread_and_baseline_by_hand(data_folder: Path) -> None:
     assert base.forces.rmse == pytest.approx(np.sqrt(np.mean([f.forces**2 for f in test])))
     assert base.stress.mae == pytest.approx(np.mean([np.abs(f.stress) for f in test]))
     assert (base.energy.labels, base.forces.labels) == (6, 36)
+
+
+def test_isolated_atoms_are_no_part_of_the_constant() -> None:
+    energies, atoms = np.array([-2.0, -4.0, 4e-4, -6.0]), np.array([2, 1, 1, 3])
+    assert constant_energy(energies, atoms) == pytest.approx(-4.0)
+    assert math.isnan(constant_energy(energies[2:3], atoms[2:3]))
+
+
+def test_without_training_energies_there_is_no_constant(data_folder: Path) -> None:
+    frames = read_source(Source(files=(data_folder / "metals.xyz",)), Theory(name="emt")).frames
+    silent = [replace(frame, energy=None) for frame in frames[:4]]
+    found = baseline_metrics("metals", silent, frames[4:], {29: 1.0, 13: -2.0})
+    assert found.energy is None
+    assert found.forces is not None
 
 
 def test_table_shows_units_and_missing_properties(console: Console) -> None:

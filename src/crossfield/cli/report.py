@@ -88,8 +88,12 @@ def register(app: typer.Typer) -> None:
 
 
 def _write(text: str, results: list[Path], output: Path | None, browse: bool | None) -> None:
-    target = output or _target(text)
-    check_output(target, [Path(text), *results])
+    target, subject = output or _target(text), Path(text)
+
+    from crossfield.train.folder import RunFolder
+
+    run = RunFolder(subject if subject.is_dir() else subject.parent)
+    check_output(target, [subject, *results, *run.files, *run.replayed])
 
     from crossfield.files import replacing
     from crossfield.report.build import build_report, find_subject

@@ -73,10 +73,16 @@ class Prepared:
         """What changes when a parameter does, or when its memory or precision does."""
         return [(p.data_ptr(), p._version) for p in self._parameters]
 
+    def _notice_changes(self) -> None:
+        """Begin anew if the model is no longer the one that was prepared."""
+        if self._state != self._state_of_model():
+            self._begin()
+
     def expect(self, Z: Tensor) -> None:
         """Announce atoms (N,) that will be asked about: tables are made once for all their elements."""
         indices = {index for index in self.model.element_of[Z].unique().tolist() if index >= 0}
         with self._lock:
+            self._notice_changes()  # later, it would forget what is announced here
             if not any(s.covers(indices) for s in self._sets):
                 self._expected |= indices
 
@@ -98,8 +104,7 @@ class Prepared:
         shortest = float(torch.linalg.vector_norm(r, dim=1).min()) if len(r) else self._start
         exact = exact or self.accuracy is None or shortest < tables.CLOSEST
         with self._lock:
-            if self._state != self._state_of_model():
-                self._begin()
+            self._notice_changes()
             plan = self._plan(graph, head, shortest, exact)
             return plan.evaluate(graph, r, self._memory, gradient=gradient)
 

@@ -14,8 +14,8 @@ def fingerprint(model: Model) -> str:
     """SHA-256 of all that the answers of a model follow from.
 
     It is that of the JSON text of its configuration and heads, with sorted keys, and then of every tensor of
-    its state dict in the order of their names: the text `name dtype shape;` and the bytes. The device is no
-    part of it, the precision is.
+    its state dict in the order of their names: the text `name dtype shape;` and the bytes. The precision is
+    part of it; the device and the default head are not: no head answers otherwise for them.
     """
     described = {
         "config": model.config.model_dump(mode="json"),

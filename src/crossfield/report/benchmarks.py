@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
-from importlib import resources
 
 from crossfield.report.domain_compare import compare_section
 from crossfield.report.domain_curves import curves
@@ -12,6 +11,7 @@ from crossfield.report.domain_panel import panel
 from crossfield.report.domain_radar import Named
 from crossfield.report.domain_scores import domain_table, summary
 from crossfield.report.domain_words import letters
+from crossfield.report.page import asset
 from crossfield.report.pieces import heading
 from crossfield.report.section import Section
 from crossfield.report.timing import timing
@@ -39,7 +39,7 @@ def benchmark_sections(found: Sequence[Named]) -> list[Section]:
 def _benchmarks(each: Named) -> Section:
     end, of = (f"-{letters(each.name)}", f" {each.name}") if each.name else ("", "")
     prefix, results = f"benchmarks{end}", each.results
-    parts = [f"<style>{_asset('bench.css')}</style>", summary(results)]
+    parts = [f"<style>{asset('bench.css')}</style>", summary(results)]
     for domain in dict.fromkeys(b.domain for b in results.benchmarks):
         own = [b for b in results.benchmarks if b.domain == domain]
         parts.append(domain_table(domain, own, prefix, quick=results.quick))
@@ -56,9 +56,5 @@ def _merged(id: str, title: str, parts: Sequence[tuple[str, str]]) -> list[Secti
 @cache
 def script() -> str:
     """What runs on the page: one closed scope, so that its names meet no others."""
-    inside = "\n".join(_asset(name) for name in SCRIPTS)
+    inside = "\n".join(asset(name) for name in SCRIPTS)
     return f'(() => {{\n"use strict";\n{inside}\n}})();'
-
-
-def _asset(name: str) -> str:
-    return resources.files("crossfield.report").joinpath("assets", name).read_text("utf-8")

@@ -6,12 +6,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
 
 from crossfield import __version__
 from crossfield.bench.domain.results import read_results
 from crossfield.bench.domain.store import kept_results
 from crossfield.errors import InputError
+from crossfield.files import cache_folder
 from crossfield.report.benchmarks import benchmark_sections
 from crossfield.report.card import card_section
 from crossfield.report.domain_names import named, short_name
@@ -24,7 +26,7 @@ from crossfield.report.forgotten import forgetting_section
 from crossfield.report.overview import overview_section
 from crossfield.report.page import Report
 from crossfield.report.parity_section import parity_section
-from crossfield.report.run import Run, read_run
+from crossfield.report.run import Run, minutes_of_silence, read_run
 from crossfield.report.section import Section
 from crossfield.report.training import training_section
 from crossfield.train.card import card_of
@@ -40,18 +42,23 @@ class Subject:
     name: str
     folder: Path | None  # of a run
     weights: Path | None  # of a model
-    results: tuple[Path, ...]  # of benchmarks
+    given: tuple[Path, ...]  # files of results of benchmarks
+
+    @property
+    def results(self) -> tuple[Path, ...]:
+        """Files of results of benchmarks: those kept of these weights, as of now, and those given."""
+        weights = RunFolder(self.folder).best if self.folder else self.weights
+        return (*(_kept(weights) if weights and weights.is_file() else ()), *self.given)
 
     @property
     def stamp(self) -> object:
-        """Changes when the report would: names, sizes and times of all files."""
+        """Changes when the report would: names, sizes and times of files, and how long a run is silent."""
         inside = sorted(self.folder.iterdir()) if self.folder else []
-        found = []
-        for file in (*inside, *self.results):
-            with suppress(OSError):  # files come and go while a run writes
-                status = file.stat()
-                found.append((file.name, status.st_size, status.st_mtime_ns))
-        return tuple(found)
+        if self.weights is not None:
+            beside = RunFolder(self.weights.parent)
+            inside += [self.weights, beside.errors, beside.forgetting]
+        silence = minutes_of_silence(RunFolder(self.folder)) if self.folder else None
+        return _stamps((*inside, *self.results)), silence
 
 
 def find_subject(text: str, results: Sequence[Path] = ()) -> Subject:
@@ -66,18 +73,33 @@ def find_subject(text: str, results: Sequence[Path] = ()) -> Subject:
     """
     path = Path(text)
     if path.is_dir():
-        return Subject(_name(path), path, None, (*_kept(RunFolder(path).best), *results))
+        return Subject(_name(path), path, None, tuple(results))
     if path.suffix == ".json":
         if not path.is_file():
             raise InputError("there is no such file", file=path)
         return Subject(path.stem, None, None, (path, *results))
-    weights = local_model(text)
-    return Subject(text, None, weights, (*_kept(weights), *results))
+    return Subject(text, None, local_model(text), tuple(results))
 
 
-def _kept(weights: Path) -> list[Path]:
-    """Results of earlier benchmarks of these weights."""
-    return kept_results(weights) if weights.is_file() else []
+def _kept(weights: Path) -> tuple[Path, ...]:
+    """Results of earlier benchmarks of these weights; looked up anew when one or the other has changed."""
+    known = sorted(cache_folder().glob("benchmarks/*/*.json"))
+    return _looked_up(weights, _stamps((weights, *known)))
+
+
+@lru_cache(maxsize=4)
+def _looked_up(weights: Path, _stamp: object) -> tuple[Path, ...]:
+    return tuple(kept_results(weights))
+
+
+def _stamps(files: Sequence[Path]) -> tuple[tuple[str, int, int], ...]:
+    """Name, size and time of each file that is there."""
+    found = []
+    for file in files:
+        with suppress(OSError):  # files come and go while a run writes
+            status = file.stat()
+            found.append((str(file), status.st_size, status.st_mtime_ns))
+    return tuple(found)
 
 
 def build_report(subject: Subject, *, live: bool = False) -> Report:

@@ -11,7 +11,7 @@ from crossfield.report.figure import figure
 from crossfield.report.logged import Change, Crossed, Forgetting
 from crossfield.report.pieces import details
 from crossfield.report.table import Cell, number, table, three_digits
-from crossfield.train.forgetting import UNITS
+from crossfield.zoo.card_parts import UNITS
 
 END = 4  # the colours end at so many tolerances
 SMALLEST = 5e-4  # meV/Å or GPa; less is round-off

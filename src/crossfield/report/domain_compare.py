@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from crossfield.bench.domain.results import BenchmarkResult, MetricResult
 from crossfield.report.domain_radar import Named, radar
@@ -47,8 +48,10 @@ def domain_scores_table(found: Sequence[Named]) -> str:
 
 
 def _row(title: str, weight: Cell, scores: list[Cell]) -> list[str | Cell]:
-    """Scores side by side; what it is from in words, where there is room for that."""
-    return [title, weight, *scores, *([Cell(scores[0].hint)] if len(scores) == 1 else [])]
+    """Scores side by side; of one, what it is from stands beside it and not behind it."""
+    if len(scores) > 1:
+        return [title, weight, *scores]
+    return [title, weight, replace(scores[0], hint=""), Cell(scores[0].hint)]
 
 
 def _whose(each: Named) -> str:
@@ -113,9 +116,13 @@ def _benchmark_score(result: BenchmarkResult | None) -> Cell:
         return Cell(
             "not scored" if never else "–", float("inf"), "muted", hint=result.reason if result else ""
         )
-    return _score(result.score, coverage(result), result.status == "complete")
+    return _score(result.score, _calculated(result), result.status == "complete")
 
 
 def _value(result: BenchmarkResult | None, metric: str) -> Cell:
     value = next((m.value for m in result.metrics if m.name == metric), None) if result else None
-    return number(value, amount(value), hint=coverage(result) if result else "")
+    return number(value, amount(value), hint=_calculated(result) if result else "")
+
+
+def _calculated(result: BenchmarkResult) -> str:
+    return coverage(result) if result.total or result.problems else ""

@@ -39,7 +39,6 @@ def result_data(result: BenchmarkResult) -> dict[str, Any]:
     """Entries and problems by column; an entry that was not calculated says why, where that is known."""
     reasons = {p.name: f"{p.kind}: {p.reason}" for p in result.problems}
     return {
-        "title": result.title,
         "entries": {
             "name": [e.name for e in result.entries],
             "group": [e.group for e in result.entries],

@@ -50,10 +50,12 @@ def elements_section(model: ModelFacts, atoms: Atoms | None = None) -> Section:
 
 def training_atoms(predictions: Predictions | None) -> Atoms:
     """Atoms of each element in the training frames of those heads that have all of them in the file."""
-    p, found = predictions, {}
-    for head in p.heads if p is not None else ():
-        if p is not None and not p.left_out("train", head):
-            counts = np.bincount(p.Z[p.chosen("train", head)[p.frame_of_atom]])
+    if predictions is None:
+        return {}
+    p, of_atom, found = predictions, predictions.frame_of_atom, {}
+    for head in p.heads:
+        if not p.left_out("train", head):
+            counts = np.bincount(p.Z[p.chosen("train", head)[of_atom]])
             found[head] = {Z: int(counts[Z]) for Z in np.flatnonzero(counts).tolist()}
     return found
 

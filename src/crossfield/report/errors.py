@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,17 +12,18 @@ from ase.formula import Formula
 from numpy.typing import NDArray
 
 from crossfield.report.bootstrap import CONFIDENCE, Intervals, bootstrap
-from crossfield.report.parity_pairs import SHOWN, Pairs, pairs_of
+from crossfield.report.parity_pairs import SHOWN, Key, Pairs, all_pairs
 from crossfield.report.parity_section import MISSING, SPLITS, rounded
 from crossfield.report.pieces import heading, notes, paragraph
 from crossfield.report.section import Section
 from crossfield.report.table import Cell, number, table
 from crossfield.theory.units import digits
-from crossfield.train.forgetting import QUANTITIES, Quantity
+from crossfield.train.metrics import constant_energy
 from crossfield.train.predictions import Predictions
+from crossfield.zoo.card import Quantity
+from crossfield.zoo.card_parts import QUANTITIES
 
 WORST = 10
-SAME = 1e-6  # eV
 CONSTANT = (
     "constant (mean of the training set)"  # the guess that errors stand against, by this name everywhere
 )
@@ -52,7 +54,8 @@ def errors_section(predictions: Predictions | None, *, seed: int = 0) -> Section
     """
     if predictions is None or not len(predictions):
         return Section("errors", "Errors", paragraph(MISSING))
-    rows = error_rows(predictions, seed=seed)
+    pairs = all_pairs(predictions)
+    rows = error_rows(predictions, pairs, seed=seed)
     html = paragraph(
         f"MAE and RMSE with {100 * CONFIDENCE:g} % intervals in brackets, by resampling frames (not "
         f"components, which err together). The {CONSTANT} guesses the mean training energy "
@@ -67,34 +70,37 @@ def errors_section(predictions: Predictions | None, *, seed: int = 0) -> Section
     )
     html += _table(rows) + heading("The frames that are furthest off")
     html += paragraph(
-        "By the largest ratio of a frame's error to the mean error of its head, over all properties: frames "
-        "of the test, or of validation where there is no test. Wrong labels often stand here."
+        "Those without an answer, and then by the largest ratio of a frame's error to the mean error of its "
+        "head, over all properties: frames of the test; where there are none, of validation, else of "
+        "training. Wrong labels often stand here."
     )
-    html += "".join(_worst(predictions, head) for head in dict.fromkeys(row.head for row in rows))
+    html += "".join(_worst(predictions, pairs, head) for head in dict.fromkeys(row.head for row in rows))
     return Section("errors", "Errors", html)
 
 
-def error_rows(predictions: Predictions, *, seed: int) -> list[Row]:
+def error_rows(predictions: Predictions, pairs: Mapping[Key, Pairs], *, seed: int) -> list[Row]:
     """All that the table shows, by head, property and split."""
     found = []
     for head in predictions.heads:
+        guess = _constant(predictions, pairs.get((head, "train", "energy")))
         for quantity in QUANTITIES:
             for split in SPLITS:
-                pairs = pairs_of(predictions, head, split, quantity)
-                if len(pairs) or pairs.unanswered:
-                    _, sums = frame_sums(pairs)
+                own = pairs.get((head, split, quantity))
+                if own is not None:
+                    _, sums = frame_sums(own)
+                    off = own.reference - (guess if quantity == "energy" else 0.0)
                     found.append(
                         Row(
                             head=head,
                             split=split,
                             quantity=quantity,
                             frames=len(sums),
-                            labels=len(pairs),
-                            mae=pairs.mae,
-                            rmse=pairs.rmse,
+                            labels=len(own),
+                            mae=own.mae,
+                            rmse=own.rmse,
                             intervals=bootstrap(sums, seed=seed),
-                            baseline=_baseline(predictions, pairs, head),
-                            unanswered=pairs.unanswered,
+                            baseline=float(np.abs(off).mean()) if len(own) else np.nan,
+                            unanswered=own.unanswered,
                         )
                     )
     return found
@@ -108,15 +114,9 @@ def frame_sums(pairs: Pairs) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     return frames.astype(np.int64), np.stack([*terms, count[frames]], axis=1)
 
 
-def _baseline(predictions: Predictions, pairs: Pairs, head: str) -> float:
-    """MAE of E0 plus the mean energy per atom of the training frames, of no forces, and of no stress."""
-    guess = 0.0
-    if pairs.quantity == "energy":
-        train = pairs_of(predictions, head, "train", "energy")
-        isolated = (predictions.atoms[train.frame] == 1) & (np.abs(train.reference) < SAME)
-        known = train.reference[~isolated]  # such atoms are what E0 is from, and no frames of the data
-        guess = float(known.mean()) if len(known) else np.nan
-    return float(np.abs(pairs.reference - guess).mean()) if len(pairs) else np.nan
+def _constant(predictions: Predictions, train: Pairs | None) -> float:
+    """The energy that sees no structure, eV/atom; NaN where there is nothing to guess it from."""
+    return np.nan if train is None else constant_energy(train.reference, predictions.atoms[train.frame])
 
 
 def _table(rows: Sequence[Row]) -> str:
@@ -158,15 +158,20 @@ def _between(value: float, interval: tuple[float, float], factor: float) -> Cell
     return Cell(f"{digits(factor * value)} [{digits(low)}, {digits(high)}]", factor * value)
 
 
-def _worst(predictions: Predictions, head: str) -> str:
-    split = next((s for s in SPLITS if predictions.chosen(s, head).any()), SPLITS[-1])
-    ranked = list(worst_frames(predictions, head, split))
+def _worst(predictions: Predictions, pairs: Mapping[Key, Pairs], head: str) -> str:
+    split = next(s for s in SPLITS if any((head, s, quantity) in pairs for quantity in QUANTITIES))
+    labelled = [pairs[head, split, quantity] for quantity in QUANTITIES if (head, split, quantity) in pairs]
+    ranked = worst_frames(labelled)
     columns = ["frame", "formula", "times the mean error"]
     columns += [f"{quantity}, {SHOWN[quantity].error_unit}" for quantity in QUANTITIES]
     rows: list[Sequence[str | Cell]] = []
     for frame, ratio, errors in ranked:
-        own = [rounded(errors.get(quantity, np.nan)) for quantity in QUANTITIES]
-        rows.append([predictions.name(frame), _formula(predictions, frame), rounded(ratio), *own])
+        own = [
+            _silent() if np.isnan(errors.get(quantity, 0.0)) else rounded(errors.get(quantity, np.nan))
+            for quantity in QUANTITIES
+        ]
+        times = _silent() if np.isinf(ratio) else rounded(ratio)
+        rows.append([predictions.name(frame), _formula(predictions, frame), times, *own])
     caption = (
         f"{head}, {split}: the {len(rows)} worst frames, with the error of the energy per atom and the mean "
         "absolute error of forces and stress"
@@ -174,33 +179,39 @@ def _worst(predictions: Predictions, head: str) -> str:
     return table(columns, rows, caption=caption)
 
 
+def _silent() -> Cell:
+    """In place of an error: worse than any."""
+    return Cell("no answer", sys.float_info.max, "bad")
+
+
 def worst_frames(
-    predictions: Predictions, head: str, split: str, count: int = WORST
-) -> Iterator[tuple[int, float, dict[Quantity, float]]]:
-    """The frames that are furthest off, worst first.
+    by_quantity: Sequence[Pairs], count: int = WORST
+) -> list[tuple[int, float, dict[Quantity, float]]]:
+    """The frames that are furthest off, worst first: those with a label that has no answer, and then others.
 
     Args:
-        predictions: of a run.
-        head: name of the head.
-        split: whose frames.
+        by_quantity: pairs of one head and split, of each property that has labels.
         count: how many at most.
 
-    Yields:
+    Returns:
         Frame, the largest ratio of its error to the mean absolute error of the head, and its errors: of the
-        energy per atom with its sign, mean absolute ones of forces and stress, in the units of `SHOWN`.
+        energy per atom with its sign, mean absolute ones of forces and stress, in the units of `SHOWN`. The
+        ratio is infinite where there is no answer, and that error NaN.
     """
     ratios: dict[int, float] = {}
     errors: dict[int, dict[Quantity, float]] = {}
-    for quantity in QUANTITIES:
-        pairs = pairs_of(predictions, head, split, quantity)
-        frames, sums = frame_sums(pairs)
+    for pairs in by_quantity:
+        quantity, (frames, sums) = pairs.quantity, frame_sums(pairs)
         own, mean = sums[:, 0] / sums[:, 2], pairs.mae
         signed = pairs.error if quantity == "energy" else own
         for frame, off, value in zip(frames.tolist(), own.tolist(), signed.tolist()):
             ratios[frame] = max(ratios.get(frame, 0.0), off / mean if mean else 0.0)
             errors.setdefault(frame, {})[quantity] = SHOWN[quantity].factor * value
-    for frame in sorted(ratios, key=lambda frame: -ratios[frame])[:count]:
-        yield frame, ratios[frame], errors[frame]
+        for frame in np.unique(pairs.missing).tolist():
+            ratios[frame] = np.inf
+            errors.setdefault(frame, {})[quantity] = np.nan
+    worst = sorted(ratios, key=lambda frame: -ratios[frame])[:count]
+    return [(frame, ratios[frame], errors[frame]) for frame in worst]
 
 
 def _formula(predictions: Predictions, frame: int) -> str:

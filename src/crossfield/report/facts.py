@@ -42,7 +42,6 @@ class HeadFacts:
     role: str = ""  # taught, replayed or kept; empty if unknown
     start: str | None = None  # the head of a base that it started from
     rejected: int = 0  # frames
-    isolated: int = 0  # isolated atoms that are trained on
     remarks: tuple[str, ...] = ()  # about the fit of E0
 
 
@@ -55,8 +54,6 @@ class ModelFacts:
     parameters: int | None = None
     default_head: str | None = None
     provenance: Mapping[str, Any] = field(default_factory=dict)
-    versions: Mapping[str, str] = field(default_factory=dict)
-    written: str = ""  # date and time
 
 
 def read_model(path: Path) -> ModelFacts:
@@ -77,8 +74,6 @@ def read_model(path: Path) -> ModelFacts:
             parameters=Model.skeleton(config, heads).num_parameters,
             default_head=document.get("default_head"),
             provenance=provenance,
-            versions=document.get("versions") or {},
-            written=str(document.get("written", "")),
         )
     except (AttributeError, KeyError, TypeError, ValidationError) as error:
         raise InputError(f"the description of the model is damaged: {error}", file=path) from error
@@ -124,7 +119,6 @@ def _head(head: Head, data: Mapping[str, Any]) -> HeadFacts:
         role=data.get("role", ""),
         start=data.get("start"),
         rejected=int(data.get("rejected") or 0),
-        isolated=int(data.get("isolated_atoms") or 0),
         remarks=tuple(_remarks(fit)),
     )
 

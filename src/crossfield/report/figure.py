@@ -22,7 +22,7 @@ def figure(
     """A figure as HTML. The page gives it colours of text, grid and background, light or dark, and a width.
 
     Traces and layout say what is shown; template and size are left out. Hovering and zooming are there. A
-    `legendgroup` that is the name of a head follows the buttons of `pieces.legend`.
+    trace whose `legendgroup` is the name of a head follows the buttons of `pieces.legend`; others do not.
 
     Args:
         fig: traces and layout.

@@ -15,7 +15,7 @@ from crossfield.report.palette import BAD, GOOD, NEUTRAL
 from crossfield.report.pieces import grid, heading, notes, paragraph
 from crossfield.report.section import Section
 from crossfield.report.table import Cell, number, table
-from crossfield.train.forgetting import UNITS
+from crossfield.zoo.card_parts import UNITS
 
 NO_BASE = (
     "This run began from random weights: there was nothing to forget. Runs with a base have a report here."

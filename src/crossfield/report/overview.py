@@ -12,15 +12,15 @@ from crossfield.report.errors import CONSTANT
 from crossfield.report.facts import ModelFacts
 from crossfield.report.logged import ByHead, Epoch, mae
 from crossfield.report.pieces import cards, heading, notes, paragraph
-from crossfield.report.run import Run
+from crossfield.report.run import JUST_NOW, Run
 from crossfield.report.section import Section
 from crossfield.report.table import Cell, number, table
-from crossfield.train.forgetting import UNITS
 from crossfield.train.progress import duration
 from crossfield.train.watch import PATIENCE
+from crossfield.zoo.card import surgery
+from crossfield.zoo.card_parts import UNITS
 
 Note = tuple[str, str]  # kind and text, as in `pieces.notes`
-JUST_NOW = 60.0  # s: a run that has written something since is running
 DRIFT = "*: drift from the base's own answers, no error."
 NOT_A_RUN = (
     "Curves of training, forgetting and frames per split are in the folder of a run: "
@@ -72,6 +72,14 @@ def run_notes(run: Run) -> list[Note]:
                     "training frames fell. The best weights of all heads together are kept.",
                 )
             )
+    if run.model is not None and surgery(run.model.provenance):
+        found.append(
+            (
+                "warn",
+                "crossfield heads has changed the model in this folder since: curves, errors, predictions "
+                "and what was forgotten are of the weights that the run left.",
+            )
+        )
     for change in run.forgetting.changes if run.forgetting else ():
         if change.worse:
             found.append(
@@ -104,7 +112,11 @@ def _state(run: Run, live: bool) -> str:
         return f'<p class="state"><b class="good">Finished.</b> Last written {escape(when)}.</p>'
     done = run.progress
     text = f"{100 * done:.0f} % done. " if done is not None else ""
-    bar = f'<progress max="1" value="{done:.4f}">{text}</progress>' if done is not None else ""
+    bar = (
+        f'<progress aria-label="Training that is done" max="1" value="{done:.4f}">{text}</progress>'
+        if done is not None
+        else ""
+    )
     running = live and run.read - run.written < JUST_NOW
     state = (
         '<b class="good">Running.</b>'
@@ -172,7 +184,7 @@ def _head_table(model: ModelFacts, run: Run | None) -> str:
         rows.append(
             [
                 Cell(head.name),
-                Cell(head.theory, hint=head.method),
+                Cell(head.theory),
                 Cell(head.method or "–"),
                 Cell(head.dispersion or "–"),
                 Cell(head.role or "–", hint=f"started from {head.start}" if head.start else ""),

@@ -16,6 +16,7 @@ from plotly.offline import get_plotlyjs
 
 from crossfield import __version__
 from crossfield.report.figure import json_script
+from crossfield.report.palette import COLOURS, NEUTRAL, SYMBOLS
 from crossfield.report.section import Section
 
 SCRIPTS = ("tabs.js", "figures.js", "tables.js", "live.js")  # in this order; the last one starts all
@@ -60,6 +61,7 @@ def render(report: Report, *, live: str = "") -> str:
     """
     settings = {
         "live": live,
+        "palette": {"colours": COLOURS, "symbols": SYMBOLS, "neutral": NEUTRAL},
         "version": report.version,
         "hashes": {section.id: digest(section.html) for section in report.sections},
         "scripts": [digest(script) for script in report.scripts],

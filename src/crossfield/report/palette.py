@@ -1,4 +1,4 @@
-"""Colours, dashes and marks that tell heads apart: by any one of the three, on light and on dark."""
+"""Colours, dashes and marks that together tell heads apart, on light and on dark."""
 
 from __future__ import annotations
 

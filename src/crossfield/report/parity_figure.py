@@ -14,9 +14,6 @@ from crossfield.report.palette import NEUTRAL
 from crossfield.report.parity_pairs import SHOWN, Pairs
 from crossfield.theory.units import digits
 
-BINS = 140  # of the density along each axis
-OUTLIERS = 150  # largest errors that are drawn as points over a density
-BEYOND = 1000  # points that are drawn outside of the density; of more, those with the largest errors
 EDGE = 0.0005  # fraction of the numbers that may lie beyond the density at each end
 LONGEST = 60  # signs of a structure's name
 MARGIN = {"l": 58, "r": 12, "t": 12, "b": 44}
@@ -27,8 +24,35 @@ DENSITY = ("#8fa3bd", "#3d7fd0", "#7a6bd6", "#c94f9f", "#e8862e", "#f2c53d")  # 
 Name = Callable[[int], str]  # of a frame
 
 
+class Limits(NamedTuple):
+    """How much one figure may have."""
+
+    points: int  # drawn one by one; more are drawn as their density
+    outliers: int  # largest errors that are drawn as points over a density
+    beyond: int  # points that are drawn outside of the density; of more, those with the largest errors
+    bins: int  # of the density along each axis
+
+    def shared(self, figures: int, enough: int) -> Limits:
+        """Less in each of many figures, so that all together have no more than `enough` of them would.
+
+        Args:
+            figures: how many there are.
+            enough: how many may have all.
+        """
+        share = min(1.0, enough / max(1, figures))
+        return Limits(
+            points=max(50, int(share * self.points)),
+            outliers=max(10, int(share * self.outliers)),
+            beyond=max(20, int(share * self.beyond)),
+            bins=max(30, int(share**0.5 * self.bins)),
+        )
+
+
+LIMITS = Limits(points=2500, outliers=150, beyond=1000, bins=140)
+
+
 def parity_figure(
-    pairs: Pairs, name: Name, *, title: str, colour: str, most: int, height: int = 380, bins: int = BINS
+    pairs: Pairs, name: Name, *, title: str, colour: str, limits: Limits = LIMITS, height: int = 380
 ) -> str:
     """A parity plot as HTML.
 
@@ -37,19 +61,18 @@ def parity_figure(
         name: names frames.
         title: of the figure; plain text.
         colour: of the points.
-        most: points that are drawn one by one; more are drawn as their density.
+        limits: of what is drawn.
         height: pixels.
-        bins: of the density along each axis.
     """
     shown = SHOWN[pairs.quantity]
     ends = _ends(pairs.reference, pairs.predicted)
     room = 0.04 * (ends[1] - ends[0]) or 1.0
     view, caption, data = (ends[0] - room, ends[1] + room), title, []
-    if len(pairs) <= most:
+    if len(pairs) <= limits.points:
         data.append(_points(pairs, name, colour))
     else:
-        grid = _grid(pairs, bins)
-        drawn = pairs.of(_singled_out(pairs, grid))
+        grid = _grid(pairs, limits.bins)
+        drawn = pairs.of(_singled_out(pairs, grid, limits))
         data += [_density(pairs, grid), _points(drawn, name, colour)]
         view = grid.low, grid.high
         caption += "; " + _explained(pairs, drawn, grid)
@@ -158,11 +181,11 @@ def _density(pairs: Pairs, grid: Grid) -> dict[str, object]:
     }
 
 
-def _singled_out(pairs: Pairs, grid: Grid) -> NDArray[np.int64]:
+def _singled_out(pairs: Pairs, grid: Grid, limits: Limits) -> NDArray[np.int64]:
     """Which pairs are drawn as points over the density: the largest errors, and what lies outside of it."""
     order = np.argsort(-np.abs(pairs.error), kind="stable")
     outside = order[grid.cells(pairs)[order] < 0]
-    return np.union1d(order[:OUTLIERS], outside[:BEYOND])
+    return np.union1d(order[: limits.outliers], outside[: limits.beyond])
 
 
 def _explained(pairs: Pairs, drawn: Pairs, grid: Grid) -> str:

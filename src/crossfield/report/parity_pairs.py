@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -12,10 +13,13 @@ from ase.data import chemical_symbols
 from numpy.typing import NDArray
 
 from crossfield.theory.units import GPA_PER_EV_A3, MEV
-from crossfield.train.forgetting import Quantity
+from crossfield.train.head_data import SPLITS
 from crossfield.train.predictions import Predictions
+from crossfield.zoo.card import Quantity
+from crossfield.zoo.card_parts import QUANTITIES
 
 AXES = "xyz"
+Key = tuple[str, str, Quantity]  # head, split, property
 
 
 class Shown(NamedTuple):
@@ -45,10 +49,15 @@ class Pairs:
     atom: NDArray[np.int64]  # (n,) which atom of that frame, from 0; -1 except for forces
     Z: NDArray[np.int64]  # (n,) its element; 0 except for forces
     component: NDArray[np.int64]  # (n,) 0-2 of forces, 0-8 of the stress; 0 for energies
-    unanswered: int  # labels for which the model has no finite answer; not among the n
+    missing: NDArray[np.int64]  # (m,) frames of labels for which the model has no finite answer; not in the n
 
     def __len__(self) -> int:
         return len(self.reference)
+
+    @property
+    def unanswered(self) -> int:
+        """Labels for which the model has no finite answer."""
+        return len(self.missing)
 
     @property
     def error(self) -> NDArray[np.float64]:
@@ -76,7 +85,8 @@ class Pairs:
     def of(self, which: NDArray[np.bool_] | NDArray[np.int64]) -> Pairs:
         """Some of the pairs."""
         names = ("reference", "predicted", "frame", "atom", "Z", "component")
-        return replace(self, **{name: getattr(self, name)[which] for name in names}, unanswered=0)
+        chosen = {name: getattr(self, name)[which] for name in names}
+        return replace(self, **chosen, missing=np.zeros(0, dtype=np.int64))
 
     def place(self, k: int) -> str:
         """Which atom and component a pair is of, in words; empty for energies."""
@@ -95,14 +105,38 @@ def pairs_of(predictions: Predictions, head: str, split: str, quantity: Quantity
         split: "train", "validation" or "test".
         quantity: the property.
     """
-    p, frames = predictions, np.flatnonzero(predictions.chosen(split, head))
+    frames = np.flatnonzero(predictions.chosen(split, head))
+    return _pairs(predictions, frames, quantity, np.cumsum(predictions.atoms) - predictions.atoms)
+
+
+def all_pairs(predictions: Predictions) -> Mapping[Key, Pairs]:
+    """The pairs of every head, split and property that has labels, by these, in one pass over the frames."""
+    p = predictions
+    groups = [(head, split) for head in p.heads for split in SPLITS]
+    group = p.head * len(SPLITS) + p.split
+    order = np.argsort(group, kind="stable")
+    ends = np.searchsorted(group[order], np.arange(len(groups) + 1)).tolist()
+    first = np.cumsum(p.atoms) - p.atoms
+    found = {}
+    for (head, split), (begin, end) in zip(groups, pairwise(ends), strict=True):
+        for quantity in QUANTITIES if end > begin else ():
+            pairs = _pairs(p, order[begin:end], quantity, first)
+            if len(pairs) or pairs.unanswered:
+                found[head, split, quantity] = pairs
+    return found
+
+
+def _pairs(p: Predictions, frames: NDArray[np.int64], quantity: Quantity, first: NDArray[np.int64]) -> Pairs:
+    """Of some frames; `first` is the first atom of every frame."""
     if quantity == "forces":
-        of_atom = p.frame_of_atom
-        atoms = np.flatnonzero(p.chosen(split, head)[of_atom])
-        first = np.cumsum(p.atoms) - p.atoms
+        sizes = p.atoms[frames]
+        of_atom = np.repeat(frames, sizes)
+        inside = np.arange(len(of_atom)) - np.repeat(
+            np.cumsum(sizes) - sizes, sizes
+        )  # which atom of its frame
+        atoms = first[of_atom] + inside
         both = [values[atoms].ravel() for values in p.forces]
-        frame = np.repeat(of_atom[atoms], 3)
-        atom = np.repeat(atoms - first[of_atom[atoms]], 3)
+        frame, atom = np.repeat(of_atom, 3), np.repeat(inside, 3)
         Z, component = np.repeat(p.Z[atoms], 3), np.tile(np.arange(3), len(atoms))
     else:
         size = 1 if quantity == "energy" else 9
@@ -112,5 +146,5 @@ def pairs_of(predictions: Predictions, head: str, split: str, quantity: Quantity
         atom, Z = np.full(len(frame), -1), np.zeros(len(frame), dtype=np.int64)
         component = np.tile(np.arange(size), len(frames))
     labelled, answered = (np.isfinite(value) for value in both)
-    everything = Pairs(quantity, both[0], both[1], frame, atom, Z, component, unanswered=0)
-    return replace(everything.of(labelled & answered), unanswered=int((labelled & ~answered).sum()))
+    everything = Pairs(quantity, both[0], both[1], frame, atom, Z, component, missing=frame[:0])
+    return replace(everything.of(labelled & answered), missing=frame[labelled & ~answered])

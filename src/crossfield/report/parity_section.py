@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from html import escape
+from typing import NamedTuple
 
 import numpy as np
 from ase.data import chemical_symbols
 
 from crossfield.report.figure import figure, typed
 from crossfield.report.palette import DASHES, look
-from crossfield.report.parity_figure import MARGIN, parity_figure
-from crossfield.report.parity_pairs import SHOWN, Pairs, pairs_of
+from crossfield.report.parity_figure import LIMITS, MARGIN, Limits, parity_figure
+from crossfield.report.parity_pairs import SHOWN, Pairs, all_pairs
 from crossfield.report.pieces import details, grid, heading, notes, paragraph
 from crossfield.report.section import Section
 from crossfield.report.table import Cell, number, table
 from crossfield.theory.units import digits
-from crossfield.train.forgetting import QUANTITIES, Quantity
 from crossfield.train.predictions import Predictions
+from crossfield.zoo.card import Quantity
+from crossfield.zoo.card_parts import QUANTITIES
 
 SPLITS = ("test", "validation", "train")  # in the order of interest
-POINTS = 2500  # of a figure, drawn one by one
-ALL_POINTS = 25_000  # of all these figures together, so that the page opens fast
-ELEMENTS = 12  # that have a figure of their own; a table has all
-ELEMENT_POINTS, ELEMENT_BINS = 300, 70
+ALL_POINTS = 25_000  # drawn one by one in all figures without a density, so that the page opens fast
+FIGURES = 36  # with all details: those of four heads with all properties and splits
+ELEMENTS = 12  # of a head that have a figure of their own; a table has all
+ELEMENT_FIGURES = 4 * ELEMENTS  # of all heads
+ELEMENT_LIMITS = Limits(points=300, outliers=150, beyond=1000, bins=70)
 RESIDUAL_BINS = 61
 MISSING = (
     "There are no predictions here: `crossfield train` writes predictions.safetensors when a run ends by "
@@ -32,38 +36,49 @@ MISSING = (
 Panels = Mapping[tuple[Quantity, str], Pairs]  # by property and split
 
 
+class _Drawn(NamedTuple):
+    """How much is drawn of each head."""
+
+    limits: Limits
+    elements: int  # figures of single elements
+    element_limits: Limits
+
+
 def parity_section(predictions: Predictions | None) -> Section:
     """Parity plots and residuals; None: a run that has no predictions, or none yet."""
     if predictions is None or not len(predictions):
         return Section("parity", "Parity", paragraph(MISSING))
-    found = {
-        head: {
-            (quantity, split): pairs
-            for quantity in QUANTITIES
-            for split in SPLITS
-            if len(pairs := pairs_of(predictions, head, split, quantity)) or pairs.unanswered
-        }
-        for head in predictions.heads
-    }
-    shown = {head: panels for head, panels in found.items() if panels}
-    most = _most([len(pairs) for panels in shown.values() for pairs in panels.values()])
+    shown: dict[str, dict[tuple[Quantity, str], Pairs]] = defaultdict(dict)
+    for (head, split, quantity), pairs in all_pairs(predictions).items():
+        shown[head][quantity, split] = pairs
+    drawn = _drawn([len(pairs) for panels in shown.values() for pairs in panels.values()], len(shown))
     html = paragraph(
         "Every label against what the best weights say of it: energies per atom relative to E0, components "
         "of forces and of the stress. Hover a point for its structure; drag to zoom, double-click to return."
     )
     html += notes([("warn", text) for text in _remarks(predictions)])
     for position, (head, panels) in enumerate(shown.items()):
-        inside = "".join(_head(predictions, head, panels, most))
+        inside = "".join(_head(predictions, head, panels, drawn))
         state = " open" if position == 0 else ""
         html += f"<details{state}><summary>{escape(head)}</summary>{inside}</details>"
     return Section("parity", "Parity", html)
 
 
+def _drawn(sizes: Sequence[int], heads: int) -> _Drawn:
+    """What there is room for, with figures of so many pairs."""
+    elements = min(ELEMENTS, max(1, ELEMENT_FIGURES // max(1, heads)))
+    return _Drawn(
+        LIMITS.shared(len(sizes), FIGURES)._replace(points=_most(sizes)),
+        elements,
+        ELEMENT_LIMITS.shared(elements * heads, ELEMENT_FIGURES),
+    )
+
+
 def _most(sizes: Sequence[int]) -> int:
     """How many points a figure may have: as many as leave all figures that have no more within the bound."""
-    fit = np.array(sizes)
-    share = min(POINTS, ALL_POINTS // max(1, len(fit)))
-    return max((n for n in sizes if n <= POINTS and fit[fit <= n].sum() <= ALL_POINTS), default=share)
+    fit, most = np.array(sizes), LIMITS.points
+    share = min(most, ALL_POINTS // max(1, len(fit)))
+    return max((n for n in sizes if n <= most and fit[fit <= n].sum() <= ALL_POINTS), default=share)
 
 
 def _remarks(p: Predictions) -> Iterator[str]:
@@ -83,10 +98,10 @@ def _remarks(p: Predictions) -> Iterator[str]:
             )
 
 
-def _head(p: Predictions, head: str, panels: Panels, most: int) -> Iterator[str]:
+def _head(p: Predictions, head: str, panels: Panels, drawn: _Drawn) -> Iterator[str]:
     colour = look(p.heads.index(head)).colour
     for quantity in QUANTITIES:
-        own = {split: pairs for (what, split), pairs in panels.items() if what == quantity}
+        own = {split: panels[quantity, split] for split in SPLITS if (quantity, split) in panels}
         if not own:
             continue
         what = SHOWN[quantity].what
@@ -95,14 +110,14 @@ def _head(p: Predictions, head: str, panels: Panels, most: int) -> Iterator[str]
         for split in own.keys() - answered.keys():
             yield notes([("bad", f"The model has no answer for any of the {split} labels.")])
         figures = [
-            parity_figure(pairs, p.name, title=f"{head}, {split}", colour=colour, most=most)
+            parity_figure(pairs, p.name, title=f"{head}, {split}", colour=colour, limits=drawn.limits)
             for split, pairs in answered.items()
         ]
         if answered:
             yield grid([*figures, _residuals(head, answered, colour)])
         if quantity == "forces" and answered:
             split, pairs = next(iter(answered.items()))
-            yield _by_element(p, head, split, pairs, colour)
+            yield _by_element(p, head, split, pairs, drawn)
 
 
 def _residuals(head: str, by_split: dict[str, Pairs], colour: str) -> str:
@@ -138,7 +153,7 @@ def _residuals(head: str, by_split: dict[str, Pairs], colour: str) -> str:
     )
 
 
-def _by_element(p: Predictions, head: str, split: str, pairs: Pairs, colour: str) -> str:
+def _by_element(p: Predictions, head: str, split: str, pairs: Pairs, drawn: _Drawn) -> str:
     """Forces on the atoms of each element: a table, and figures of those with the largest errors."""
     by_element = {int(Z): pairs.of(pairs.Z == Z) for Z in np.unique(pairs.Z)}
     factor = SHOWN["forces"].factor
@@ -154,22 +169,21 @@ def _by_element(p: Predictions, head: str, split: str, pairs: Pairs, colour: str
         for Z, own in by_element.items()
     ]
     columns = ("element", "atoms", "MAE, meV/Å", "RMSE, meV/Å", "R²", "largest, meV/Å")
-    worst = sorted(by_element, key=lambda Z: -by_element[Z].rmse)[:ELEMENTS]
+    worst = sorted(by_element, key=lambda Z: -by_element[Z].rmse)[: drawn.elements]
     figures = [
         parity_figure(
             by_element[Z],
             p.name,
             title=f"{head}, {split}, {chemical_symbols[Z]}",
-            colour=colour,
-            most=ELEMENT_POINTS,
+            colour=look(p.heads.index(head)).colour,
+            limits=drawn.element_limits,
             height=300,
-            bins=ELEMENT_BINS,
         )
         for Z in sorted(worst)
     ]
     what = f"Forces by element, {split} frames"
     if len(by_element) > len(worst):
-        what += f"; figures of the {len(worst)} elements with the largest RMSE"
+        what += f"; figures of those with the largest RMSE, {len(worst)} of {len(by_element)}"
     return details(
         what,
         table(columns, rows, caption=f"Forces of head {head} by element, {split} frames") + grid(figures),

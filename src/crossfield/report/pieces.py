@@ -30,7 +30,7 @@ assert set(_MARKS) == set(SYMBOLS)
 
 
 def legend(heads: Sequence[str]) -> str:
-    """Buttons that show and hide a head in all figures of the tab: traces whose `legendgroup` is its name."""
+    """Buttons that show and hide the traces of a head: those whose `legendgroup` is its name."""
     return (
         '<div class="legend" role="group" aria-label="Heads shown in the figures">'
         + "".join(

@@ -27,10 +27,9 @@ from crossfield.report.logged import (
 from crossfield.train.folder import RunFolder
 from crossfield.zoo.card import Results
 
-SILENCE, EPOCHS_OF_SILENCE = (
-    600.0,
-    3.0,
-)  # s, and times the longest epoch: a run that goes on writes more often
+JUST_NOW = 60.0  # s: a run that has written something since is running
+# s, and times the longest epoch: a run that goes on writes more often
+SILENCE, EPOCHS_OF_SILENCE = 600.0, 3.0
 
 
 @dataclass(frozen=True)
@@ -96,6 +95,18 @@ def is_run(path: Path) -> bool:
     return folder.config.is_file() or folder.log.is_file()
 
 
+def last_written(folder: RunFolder) -> float:
+    """When a run last wrote something, s since 1970; now, if it never has."""
+    return max((file.stat().st_mtime for file in folder.files if file.exists()), default=time.time())
+
+
+def minutes_of_silence(folder: RunFolder) -> int | None:
+    """Whole minutes since a run wrote something, with which its state changes; None: it has ended."""
+    if folder.errors.exists():
+        return None
+    return max(0, int((time.time() - last_written(folder)) // JUST_NOW))
+
+
 def read_run(path: Path) -> Run:
     """Read a folder as it is now.
 
@@ -122,7 +133,7 @@ def read_run(path: Path) -> Run:
         model=model,
         watch=watch,
         step=max([step, *(epoch.step for epoch in epochs)]),
-        written=max((file.stat().st_mtime for file in folder.files if file.exists()), default=time.time()),
+        written=last_written(folder),
         read=time.time(),
         troubles=troubles,
     )

@@ -42,7 +42,8 @@ class ReportServer(ThreadingHTTPServer):
             super().__init__((host, port), _Handler)
         except (OSError, OverflowError) as error:
             raise InputError(
-                f"cannot listen on {host}:{port} ({error}); choose another --port, or 0 for any that is free"
+                f"cannot listen on {host}:{port} ({error}); choose another --port, or 0 for any that "
+                "is free, and for --host an address of this computer"
             ) from error
         self.host = host
 

@@ -14,8 +14,7 @@ class Cell:
     text: str  # plain
     value: float | str | None = None  # what it is sorted by; the text if None. Numbers stand on the right
     css: str = ""  # class: good, bad, warn or muted
-    href: str = ""  # where it leads: a place on this page (#...) or https://...
-    hint: str = ""  # shown when hovered
+    hint: str = ""  # shown when hovered, and read aloud
 
 
 def number(value: float | None, text: str = "", *, css: str = "", hint: str = "") -> Cell:
@@ -42,7 +41,6 @@ def table(
     rows: Sequence[Sequence[str | Cell]],
     *,
     caption: str,
-    sortable: bool = True,
     heads: int = 1,
 ) -> str:
     """A table as HTML; everything in it is escaped.
@@ -51,7 +49,6 @@ def table(
         head: names of the columns.
         rows: a cell for each column.
         caption: what it shows.
-        sortable: whether a click on a column's name sorts by it.
         heads: number of columns, from the left, that name the row.
     """
     cells = [[cell if isinstance(cell, Cell) else Cell(cell) for cell in row] for row in rows]
@@ -60,7 +57,7 @@ def table(
     right = [
         i >= heads and bool(cells) and all(_is_number(row[i]) for row in cells) for i in range(len(head))
     ]
-    columns = "".join(_column(name, sortable, at_right) for name, at_right in zip(head, right))
+    columns = "".join(_column(name, at_right) for name, at_right in zip(head, right))
     body = "".join(
         "<tr>" + "".join(_cell(cell, i < heads, right[i]) for i, cell in enumerate(row)) + "</tr>"
         for row in cells
@@ -76,10 +73,8 @@ def _is_number(cell: Cell) -> bool:
     return isinstance(cell.value, int | float)
 
 
-def _column(name: str, sortable: bool, right: bool) -> str:
-    text = escape(name)
-    if sortable and name:
-        text = f'<button type="button" class="sort">{text}</button>'
+def _column(name: str, right: bool) -> str:
+    text = f'<button type="button" class="sort">{escape(name)}</button>' if name else ""
     return f'<th scope="col"{" class=number" if right else ""}>{text}</th>'
 
 
@@ -88,14 +83,8 @@ def _cell(cell: Cell, heads_row: bool, right: bool) -> str:
     attributes = f' class="{escape(classes)}"' if classes else ""
     if cell.value is not None:
         attributes += f' data-value="{escape(str(cell.value))}"'
-    if cell.hint:
+    text = escape(cell.text)
+    if cell.hint:  # no key leads to a cell, so that a title alone would be for those with a mouse only
         attributes += f' title="{escape(cell.hint)}"'
-    text = f'<a href="{escape(_link(cell.href))}">{escape(cell.text)}</a>' if cell.href else escape(cell.text)
+        text += f'<span class="unseen"> ({escape(cell.hint)})</span>'
     return f'<th scope="row"{attributes}>{text}</th>' if heads_row else f"<td{attributes}>{text}</td>"
-
-
-def _link(href: str) -> str:
-    """Places on this page and the web only: a file of results must not bring code along."""
-    if not href.startswith(("#", "https://", "http://")):
-        raise ValueError(f"{href!r} is neither a place on this page nor a web address")
-    return href

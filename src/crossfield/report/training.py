@@ -1,19 +1,22 @@
-"""The curves of a run: losses, errors and learning rate against steps."""
+"""The curves of a run: losses, errors, learning rate and time against steps."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from html import escape
+from itertools import pairwise
+from statistics import median
 
 import plotly.graph_objects as go
 
 from crossfield.report.figure import figure
 from crossfield.report.logged import Epoch, mae
 from crossfield.report.palette import NEUTRAL, look
-from crossfield.report.pieces import grid, heading, legend, paragraph
+from crossfield.report.pieces import cards, grid, heading, legend, paragraph
 from crossfield.report.run import Run
 from crossfield.report.section import Section
-from crossfield.train.forgetting import UNITS
+from crossfield.theory.units import digits
+from crossfield.zoo.card_parts import UNITS
 
 HEIGHT = 320
 MARKED = 60  # points of a curve; with more, marks would hide the line
@@ -21,7 +24,7 @@ LOG = {"type": "log", "exponentformat": "power"}
 
 
 def training_section(run: Run) -> Section:
-    """Validation errors, losses, learning rate."""
+    """Validation errors, losses, learning rate, time."""
     if not run.epochs:
         text = paragraph("No epoch is complete yet: the curves begin with the first.")
         return Section("training", "Training", text)
@@ -36,7 +39,8 @@ def training_section(run: Run) -> Section:
         )
         + grid([*(_errors(run, q) for q in UNITS if _has(run.epochs, q)), _score(run)])
         + heading("Loss and learning rate")
-        + grid([_total(run), *_loss_terms(run), _learning_rate(run)]),
+        + grid([_total(run), *_loss_terms(run), _learning_rate(run)])
+        + _times(run),
     )
 
 
@@ -132,6 +136,32 @@ def _learning_rate(run: Run) -> str:
         height=HEIGHT,
         log_switch=True,
     )
+
+
+def _times(run: Run) -> str:
+    """How long epochs and steps took; empty where the log does not tell."""
+    ends = [(0, 0.0), *((e.step, e.seconds) for e in run.epochs)]
+    took = [now - before for (_, before), (_, now) in pairwise(ends)]
+    steps = [now - before for (before, _), (now, _) in pairwise(ends)]
+    if not any(seconds > 0 for seconds in took):
+        return ""
+    step = median(seconds / count for seconds, count in zip(took, steps) if count > 0)
+    batch = run.config.get("training", {}).get("batch_size")
+    items = [
+        ("Time of an epoch", _seconds(median(took)), f"median of {len(took):,}, each with its validation"),
+        ("Time of a step", _seconds(step), "median, with its share of the validation"),
+    ]
+    if isinstance(batch, int) and step > 0:
+        items.append(("Speed", f"{digits(batch / step)} / s", f"training frames, {batch:,} in a step"))
+    fig = go.Figure(_line(list(zip(run.epochs, took)), NEUTRAL, "time of the epoch", "s"))
+    fig.update_layout(yaxis={"title": "time of an epoch, s", "rangemode": "tozero"}, **_frame())
+    title = "Time of each epoch, its validation included"
+    drawn = figure(fig, title=title, alt=f"{title}, against the training step", height=HEIGHT)
+    return heading("Time") + cards(items) + grid([drawn])
+
+
+def _seconds(value: float) -> str:
+    return f"{digits(value)} s" if value >= 1 else f"{digits(1000 * value)} ms"
 
 
 def _curve(

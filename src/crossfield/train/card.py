@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -10,14 +10,13 @@ from pydantic import ValidationError
 
 from crossfield.errors import InputError
 from crossfield.train.folder import RunFolder
-from crossfield.zoo import checkpoint
 from crossfield.zoo.card import Card, Forgotten, Results, read_card
 
 File = TypeVar("File", Results, Forgotten)
 
 
 def card_of(path: Path, *, name: str | None = None) -> Card:
-    """The card of a model; results of the run in its folder are on it if they are of these weights.
+    """The card of a model; results of the run that it is in are on it if they are of these weights.
 
     Args:
         path: a checkpoint.
@@ -27,17 +26,22 @@ def card_of(path: Path, *, name: str | None = None) -> Card:
         InputError: not a checkpoint, or a damaged file of results; naming the file.
     """
     folder = RunFolder(path.absolute().parent)
-    in_run = folder.config.is_file() and path.name in (folder.best.name, folder.last.name)
-    called = name or (folder.path.name if in_run else path.stem)
+    if not folder.holds(path):  # what stands beside a model may be of any program
+        return read_card(path, name=name or path.stem)
+    card = read_card(path, name=name or folder.path.name)
     results, forgotten = _read(folder.errors, Results), _read(folder.forgetting, Forgotten)
-    provenance = checkpoint.read_metadata(path).get("provenance")
-    if results is None or not isinstance(provenance, dict) or not _same_weights(results, provenance):
-        return read_card(path, name=called)
-    return read_card(path, name=called, results=results, forgotten=forgotten)
+    if results is None or not _same_weights(results, card):
+        return card
+    return replace(card, results=results, forgotten=forgotten)
 
 
-def _same_weights(results: Results, provenance: Mapping[str, object]) -> bool:
-    return (results.step, results.score) == (provenance.get("step"), provenance.get("score"))
+def _same_weights(results: Results, card: Card) -> bool:
+    if results.fingerprint is not None:
+        return results.fingerprint == card.fingerprint
+    # older versions tell the step alone, which `crossfield heads` leaves as it was
+    if results.step is None or card.surgery:
+        return False
+    return (results.step, results.score) == (card.step, card.score)
 
 
 def _read(path: Path, kind: type[File]) -> File | None:
@@ -48,4 +52,8 @@ def _read(path: Path, kind: type[File]) -> File | None:
     except ValidationError as error:
         fault = error.errors()[0]
         where = ".".join(map(str, fault["loc"]))
-        raise InputError(f"is damaged ({where or 'JSON'}: {fault['msg']}); delete it", file=path) from error
+        raise InputError(
+            f"is damaged, or not of this run ({where or 'JSON'}: {fault['msg']}); move it elsewhere to go on "
+            "without it",
+            file=path,
+        ) from error

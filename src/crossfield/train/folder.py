@@ -45,9 +45,13 @@ class RunFolder:
         known = (self.config, self.log, *weights, *self._results, self.splits, self.rejected)
         return [file for file in known if file.exists()]
 
+    def holds(self, weights: Path) -> bool:
+        """Whether a file of weights is one that a run wrote here."""
+        return self.config.is_file() and weights.name in (self.best.name, self.last.name)
+
     @property
     def _results(self) -> tuple[Path, ...]:
-        """What a run that was not interrupted finds at its end."""
+        """What a run finds at its end; only the card, if it was interrupted."""
         return self.errors, self.forgetting, self.predictions, self.card
 
     def check(self, *, resume: bool, overwrite: bool, reads: Sequence[Path] = ()) -> None:
@@ -63,7 +67,7 @@ class RunFolder:
         """
         if resume and not self.restart.exists():
             raise InputError(f"{self.path} holds no run to resume (no {self.restart.name})")
-        for file in () if resume else (*self.files, *self._replayed):
+        for file in () if resume else (*self.files, *self.replayed):
             if any(path.exists() and path.samefile(file) for path in reads):
                 raise InputError(
                     f"{file} is read by this run, and would be replaced by it: choose another output"
@@ -84,7 +88,7 @@ class RunFolder:
         for file in self.files:
             file.unlink()
         kept = {_file_name(head) for head in replayed}
-        for path in self._replayed:
+        for path in self.replayed:
             if path.name.partition(".")[0] in kept or any(path.samefile(k) for k in keep if k.exists()):
                 continue
             if path.is_dir():
@@ -98,7 +102,7 @@ class RunFolder:
         return self.replay / (_file_name(head) + suffix)
 
     @property
-    def _replayed(self) -> list[Path]:
+    def replayed(self) -> list[Path]:
         """Structures and labels of the heads of a base, unfinished ones included."""
         return sorted(path for path in self.replay.glob("*") if path.name.endswith(REPLAYED))
 

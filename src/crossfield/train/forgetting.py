@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,22 +22,20 @@ from crossfield.heads import keep_heads, only_elements
 from crossfield.model.fingerprint import fingerprint
 from crossfield.model.model import Model
 from crossfield.theory import Head
-from crossfield.theory.units import GPA_PER_EV_A3, MEV
 from crossfield.train.crossed import MOST, Crossed, crossed
 from crossfield.train.head_data import HeadData, Role
 from crossfield.train.metrics import frame_errors, label_spread
 from crossfield.train.pool import Answer
 from crossfield.train.sections import ForgettingConfig
+from crossfield.zoo.card import Quantity
+from crossfield.zoo.card_parts import QUANTITIES, UNITS
 
-Quantity = Literal["energy", "forces", "stress"]
-QUANTITIES: tuple[Quantity, ...] = ("energy", "forces", "stress")
 CONFIDENCE = 0.95
 STYLE: dict[str, Any] = {
     "box": box.SIMPLE_HEAD,
     "padding": (0, 1, 0, 0),
     "caption_justify": "left",
 }
-UNITS = {"energy": ("meV/atom", MEV), "forces": ("meV/Å", MEV), "stress": ("GPa", GPA_PER_EV_A3)}
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ PROPERTIES = ("energy", "forces", "stress")
 Seen = Callable[
     [range, Batch, Prediction], None
 ]  # is shown every batch of a data set, with its frame numbers
+ISOLATED = 1e-3  # eV; isolated atoms of one element may disagree by so much, and E0 is their mean
 SMALLEST_SPREAD = (1e-3, 1e-2, 1e-4)  # eV/atom, eV/Å, eV/Å^3; where all labels of a head are alike
 
 
@@ -165,23 +166,37 @@ def baseline_metrics(
 ) -> HeadErrors:
     """Errors of a guess that sees no structure, for comparison.
 
-    The guess is E0 plus the mean energy per atom of the training frames, no forces, and no stress.
+    The guess is E0 plus `constant_energy` of the training frames, no forces, and no stress. Energies are left
+    out where there is nothing to guess from.
 
     Args:
         head: name of the head.
-        train: frames that give the mean.
+        train: frames that give the mean; isolated atoms among them do not count.
         test: frames to compare with.
         E0: reference energies, eV.
     """
-    known = [per_atom(f, E0) for f in train if f.energy is not None]
-    mean = math.fsum(known) / len(known) if known else 0.0
+    known = [f for f in train if f.energy is not None]
+    guess = constant_energy(np.array([per_atom(f, E0) for f in known]), np.array([len(f.Z) for f in known]))
+    compared = () if math.isnan(guess) else test
     differences = (
-        np.array([per_atom(f, E0) - mean for f in test if f.energy is not None]),
+        np.array([per_atom(f, E0) - guess for f in compared if f.energy is not None]),
         np.concatenate([np.zeros(0), *(f.forces.ravel() for f in test if f.forces is not None)]),
         np.concatenate([np.zeros(0), *(f.stress.ravel() for f in test if f.stress is not None)]),
     )
     errors = (_error(float(np.abs(d).sum()), float((d * d).sum()), d.size) for d in differences)
     return HeadErrors(head, len(test), *errors)
+
+
+def constant_energy(energies: NDArray[np.float64], atoms: NDArray[np.int64]) -> float:
+    """The mean energy per atom of the training frames of a head, eV/atom; NaN without any.
+
+    Args:
+        energies: (frames,) eV/atom, relative to E0.
+        atoms: (frames,) number of atoms. One alone with the energy E0 is what E0 is from, and no frame of the
+            data.
+    """
+    counted = energies[(atoms > 1) | (np.abs(energies) > ISOLATED)]
+    return math.fsum(counted) / len(counted) if len(counted) else math.nan
 
 
 def _error(absolute: float, squares: float, count: float) -> Error | None:

@@ -17,6 +17,7 @@ from torch.utils import deterministic
 from crossfield.data.batch import GraphDataset
 from crossfield.errors import InputError
 from crossfield.kernels.backend import choose, use
+from crossfield.model.fingerprint import fingerprint
 from crossfield.model.model import Model
 from crossfield.train.card import card_of
 from crossfield.train.config import Config
@@ -159,10 +160,15 @@ def _farewell(trainer: Trainer, stopped: Stopped) -> str:
 
 
 def _finish(trainer: Trainer, before: Model | None, stopped: Stopped, console: Console) -> TrainingResult:
-    """Load the best weights and, unless interrupted, find their errors, and what was forgotten."""
+    """Load the best weights and, unless interrupted, find their errors, and what was forgotten.
+
+    `errors.json` says that the run has ended, so all else that a page shows is there before it, but for the
+    card, which has the errors.
+    """
     state, setup, folder = trainer.state, trainer.setup, trainer.folder
     path = folder.best if folder.best.exists() else folder.last
     model = checkpoint.load(path, device=str(trainer.fabric.device))
+    digest = fingerprint(model)
     use(model, choose(trainer.config.training.backend, trainer.fabric.device))
     metrics: dict[str, Metrics] = {}
     baseline: dict[str, HeadErrors] = {}
@@ -177,12 +183,14 @@ def _finish(trainer: Trainer, before: Model | None, stopped: Stopped, console: C
         save_predictions(folder.predictions, recorder.predictions())
         for h in (h for h in setup.heads if h.frames.train):
             compared = h.frames.test or h.frames.validation
-            baseline[h.head.name] = baseline_metrics(h.head.name, h.frames.train, compared, h.head.E0)
-        write_text(folder.errors, _errors_json(metrics, baseline, trainer))
+            taught = (*h.frames.train, *h.isolated)
+            baseline[h.head.name] = baseline_metrics(h.head.name, taught, compared, h.head.E0)
         console.print(error_table(metrics, baseline))
         if before is not None:
             report = _compare(before, model, trainer, console)
-        write_text(folder.card, markdown(card_of(path)))
+        write_text(folder.errors, _errors_json(digest, metrics, baseline, trainer))
+    write_text(folder.card, markdown(card_of(path)))
+    if stopped != "interrupted":
         console.print(f"best weights: {path}", highlight=False, markup=False, soft_wrap=True)
     return TrainingResult(
         model=model,
@@ -228,9 +236,12 @@ def _compare(before: Model, after: Model, trainer: Trainer, console: Console) ->
     return report
 
 
-def _errors_json(metrics: dict[str, Metrics], baseline: dict[str, HeadErrors], trainer: Trainer) -> str:
+def _errors_json(
+    digest: str, metrics: dict[str, Metrics], baseline: dict[str, HeadErrors], trainer: Trainer
+) -> str:
     values = {
         "units": {"energy": "eV/atom", "forces": "eV/Å", "stress": "eV/Å^3"},
+        "fingerprint": digest,
         "step": trainer.state.best_step,
         "score": trainer.state.best_score,
         **{name: m.as_dict() for name, m in metrics.items()},

@@ -18,6 +18,7 @@ from crossfield.zoo.origin import Origin, origins
 Quantity = Literal["energy", "forces", "stress"]
 # of the machine, not of the result
 _NOT_TOLD = ("threads", "device", "backend", "checkpoint_minutes", "checkpoint_steps")
+_UNSAID = ("operation", "file", "weights_sha256", "provenance")  # of a step of surgery, among its facts
 _SECTIONS = ("training", "loss", "schedule", "sampling", "split", "adapt")
 
 
@@ -72,12 +73,14 @@ class Results(_Part):
     """Errors of a run, by head: its `errors.json`.
 
     Attributes:
+        fingerprint: of the weights; older versions did not write it.
         step: of the weights.
         score: of the weights.
         test, validation: errors on these frames.
         baseline: of a guess that sees no structure.
     """
 
+    fingerprint: str | None = None
     step: int | None = None
     score: float | None = None
     test: dict[str, Errors] = Field(default_factory=dict)
@@ -124,10 +127,12 @@ class Card:
     base_fingerprint: str | None
     imported: str | None  # the file that was imported
     origins: tuple[Origin, ...]
+    surgery: tuple[str, ...]  # what `crossfield heads` did to the trained model, in order
     results: Results | None
     forgotten: Forgotten | None
     step: int | None  # of training
     epoch: float | None
+    score: float | None  # on validation frames, if these weights were chosen by it
     versions: Mapping[str, str]
     written: str  # date and time
 
@@ -153,7 +158,8 @@ def read_card(
     model, document = checkpoint.load(path), checkpoint.read_metadata(path)
     provenance = _mapping(document.get("provenance"))
     base, imported = _mapping(provenance.get("base")), _mapping(provenance.get("imported"))
-    data, step, epoch = _mapping(provenance.get("data")), provenance.get("step"), provenance.get("epoch")
+    data = _mapping(provenance.get("data"))
+    step, epoch, score = (provenance.get(key) for key in ("step", "epoch", "score"))
     try:
         return Card(
             name=name,
@@ -169,10 +175,12 @@ def read_card(
             base_fingerprint=_text(base.get("fingerprint")),
             imported=_text(imported.get("file")),
             origins=origins(provenance),
+            surgery=surgery(provenance),
             results=results,
             forgotten=forgotten,
             step=step if isinstance(step, int) else None,
             epoch=epoch if isinstance(epoch, int | float) else None,
+            score=score if isinstance(score, int | float) else None,
             versions={str(k): str(v) for k, v in _mapping(document.get("versions")).items()},
             written=_text(document.get("written")) or "at an unknown time",
         )
@@ -182,6 +190,30 @@ def read_card(
         raise InputError(
             f"the description of the model is damaged ({error.title}.{where}: {fault['msg']})", file=path
         ) from error
+
+
+def surgery(provenance: Mapping[str, Any]) -> tuple[str, ...]:
+    """What `crossfield heads` did to a model since it was trained, one text for each command.
+
+    Args:
+        provenance: of its checkpoint.
+    """
+    steps = provenance.get("surgery")
+    return tuple(_step(step) for step in steps if isinstance(step, dict)) if isinstance(steps, list) else ()
+
+
+def _step(step: Mapping[str, Any]) -> str:
+    facts = [f"{key} {said}" for key, value in step.items() if key not in _UNSAID and (said := _said(value))]
+    facts += [f"of {step['file']}"] if _text(step.get("file")) else []
+    return f"{step.get('operation')}: {'; '.join(facts)}"
+
+
+def _said(value: object) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    if isinstance(value, dict):
+        return str(value["file"]) if "file" in value else ", ".join(f"{k}={v}" for k, v in value.items())
+    return "" if value is None else str(value)
 
 
 def _settings(config: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:

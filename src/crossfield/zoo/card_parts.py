@@ -123,6 +123,7 @@ def _settings(card: Card) -> Part:
     if card.step is not None:
         epochs = "" if card.epoch is None else f" ({card.epoch:.4g} epochs)"
         items.append(("weights of step", f"{card.step:,}{epochs}"))
+    items += [("changed afterwards by crossfield heads", text) for text in card.surgery]
     return Part("Training", (), tuple(items), ("setting", "value"), card.settings)
 
 

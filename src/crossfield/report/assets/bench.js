@@ -1,7 +1,5 @@
 // Panels of benchmarks: opened by the names in the tables, and filled then.
 const filled = new WeakSet();
-const COLOURS = ["#3d7fd0", "#c8641b", "#2a8f6c", "#b4519f", "#8a7a1f", "#7a6bd6", "#c94f5f", "#4e8790"];
-const SYMBOLS = ["circle", "square", "diamond", "triangle-up", "cross", "x", "star", "triangle-down"];
 
 async function openPanel(button) {
   const panel = document.getElementById(button.getAttribute("aria-controls"));
@@ -67,7 +65,12 @@ function entriesOf(data, id) {
 
   const plot = make("div", { class: "parity", role: "img" });
   const compared = error.some((value) => value !== null);
-  const draw = compared && plotIn(plot, () => parity(e, error, chosen, kind, groups), (drawn) =>
+  const draw = compared && plotIn(plot, () => {
+    const what = chosen.errors ? "Errors (predicted − reference)" : "Predicted";
+    const of = chosen.group ? `, of ${chosen.group}` : "";
+    plot.setAttribute("aria-label", `${what} against reference: ${chosen.kind}${of}; the numbers stand in the table of entries`);
+    return parity(e, error, chosen, kind, groups);
+  }, (drawn) =>
     drawn.on("plotly_click", (event) => { const n = event.points[0]?.customdata; if (n !== undefined && n !== null) choose(n, true); }));
 
   function narrow() { table.show(rows()); draw?.(); }
@@ -125,7 +128,7 @@ function parity(e, error, chosen, kind, groups) {
   let low = Infinity, high = -Infinity;
   for (const value of [...wanted.map(x), ...(chosen.errors || same ? [] : wanted.map(y))]) { low = Math.min(low, value); high = Math.max(high, value); }
   const ends = chosen.errors ? [0, 0] : same ? [e.reference[wanted[0]], e.reference[wanted[0]]] : [low, high];
-  const line = { type: "scatter", mode: "lines", x: [low, high], y: ends, hoverinfo: "skip", showlegend: false, line: { color: "#7d8590", width: 1, dash: "dot" } };
+  const line = { type: "scatter", mode: "lines", x: [low, high], y: ends, hoverinfo: "skip", showlegend: false, line: { color: NEUTRAL, width: 1, dash: "dot" } };
   const data = [line, ...(colours ? groups.map((g, at) => points(wanted.filter((n) => e.group[n] === g), at, g)) : [points(wanted, 0, "")])];
   if (wanted.includes(chosen.entry)) data.push({ ...points([chosen.entry], 0, ""), hoverinfo: "skip", showlegend: false,
     marker: { color: "rgba(0,0,0,0)", size: 15, line: { color: template().layout.font.color, width: 2 } } });

@@ -1,4 +1,11 @@
 "use strict";
+const settings = JSON.parse(document.getElementById("settings").textContent);
+
+// the part of the page that the address names; nothing if it is no name, as #100%
+function addressed() {
+  try { return decodeURIComponent(location.hash.slice(1)); } catch { return ""; }
+}
+
 // plotly.js takes the browser a moment: it is read when the first figure is drawn, or when there is time
 Object.defineProperty(window, "Plotly", {
   configurable: true,
@@ -26,6 +33,6 @@ window.addEventListener("load", () => {
   const dark = kept ? kept === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
   document.documentElement.dataset.theme = dark ? "dark" : "light";
   for (const panel of document.querySelectorAll('[role="tabpanel"]')) panel.hidden = true;
-  const wanted = document.getElementById(`panel-${decodeURIComponent(location.hash.slice(1))}`);
+  const wanted = document.getElementById(`panel-${addressed()}`);
   (wanted ?? document.querySelector('[role="tabpanel"]')).hidden = false;
 })();

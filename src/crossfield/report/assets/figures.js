@@ -3,6 +3,7 @@
    page can be read and used while many are still to come. */
 const drawn = new Map(); // figures that are as they should be, and the widths they were drawn for
 const hiddenHeads = new Set();
+const CONFIG = { displaylogo: false, modeBarButtonsToRemove: ["lasso2d", "select2d", "autoScale2d", "sendChartToCloud"] };
 
 function colours() {
   const style = getComputedStyle(document.documentElement);
@@ -55,8 +56,7 @@ async function draw(figure) {
   data.filter((trace) => trace.filled).forEach(fill);
   for (const trace of data) if (hiddenHeads.has(trace.legendgroup)) trace.visible = false;
   Object.assign(layout, { autosize: true, template: template(), uirevision: "kept" });
-  const config = { displaylogo: false, modeBarButtonsToRemove: ["lasso2d", "select2d", "autoScale2d", "sendChartToCloud"] };
-  await Plotly.react(plot, data, layout, config);
+  await Plotly.react(plot, data, layout, CONFIG);
 }
 
 const near = new Set(); // figures in sight, or nearly so
@@ -105,14 +105,37 @@ function redrawAll() {
   drawSoon();
 }
 
-function startFigures() {
-  watchFigures();
-  window.addEventListener("resize", drawSoon);
+function useTheme(name) {
+  document.documentElement.dataset.theme = name;
+  redrawAll();
+  document.dispatchEvent(new CustomEvent("themechange"));
+}
+
+// on paper: all tabs, nothing folded away, and the light colours; then as it was
+function startPrinting() {
+  let folded = [], theme = null;
   window.addEventListener("beforeprint", () => {
     document.body.classList.add("printing"); // gives figures in all tabs their width
+    folded.push(...document.querySelectorAll("details:not([open])"));
+    for (const each of folded) each.open = true;
+    theme ??= document.documentElement.dataset.theme;
+    if (theme === "dark") useTheme("light");
     document.querySelectorAll(".figure").forEach(draw);
   });
-  window.addEventListener("afterprint", () => { document.body.classList.remove("printing"); drawSoon(); });
+  window.addEventListener("afterprint", () => {
+    document.body.classList.remove("printing");
+    for (const each of folded) each.open = false;
+    folded = [];
+    if (theme === "dark") useTheme("dark");
+    theme = null;
+    drawSoon();
+  });
+}
+
+function startFigures() {
+  watchFigures();
+  startPrinting();
+  window.addEventListener("resize", drawSoon);
   document.addEventListener("change", (event) => {
     if (event.target.matches(".log")) draw(event.target.closest(".figure"));
   });
@@ -126,10 +149,8 @@ function startFigures() {
   });
   document.getElementById("theme").addEventListener("click", () => {
     const next = document.documentElement.dataset.theme === "dark" ? "light" : "dark";
-    document.documentElement.dataset.theme = next;
     try { localStorage.setItem("crossfield-theme", next); } catch { /* not kept then */ }
-    redrawAll();
-    document.dispatchEvent(new CustomEvent("themechange"));
+    useTheme(next);
   });
 }
 

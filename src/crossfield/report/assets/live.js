@@ -2,9 +2,49 @@
 // While a run goes on: ask for what has changed, and put it in place without losing tab, zoom or focus.
 const EVERY = 2000; // ms
 
+// read aloud when it becomes another one; when the page last changed is beside it, and is not
 function say(text) {
   const place = document.getElementById("live");
   if (place.textContent !== text) place.textContent = text;
+}
+
+const keyOfTable = (table) => [...table.querySelectorAll("thead th")].map((head) => head.textContent).join("|");
+
+// pairs of what was there and what is there now, of those that are called the same
+function paired(before, after, key) {
+  const rest = [...after];
+  return before.flatMap((old) => {
+    const at = rest.findIndex((fresh) => key(fresh) === key(old));
+    return at < 0 ? [] : [[old, rest.splice(at, 1)[0]]];
+  });
+}
+
+// what the reader has sorted and scrolled, in the tables that are there now; call it before the old ones go
+function restoring(panel) {
+  const known = [...panel.querySelectorAll(".table")];
+  const places = known.map((table) => [table.scrollTop, table.scrollLeft]);
+  return () => {
+    for (const [old, fresh] of paired(known, panel.querySelectorAll(".table"), keyOfTable)) {
+      const sorted = old.querySelector("[aria-sort]"), place = places[known.indexOf(old)];
+      if (sorted) sortRows(fresh.querySelectorAll("thead th")[sorted.cellIndex], sorted.getAttribute("aria-sort") === "descending");
+      [fresh.scrollTop, fresh.scrollLeft] = place;
+    }
+  };
+}
+
+/* What has the focus is found again by its table, its kind and its text, else by its place among its kind: numbers
+   in names change from step to step. */
+function refocusing(panel) {
+  const focused = document.activeElement;
+  if (focused === panel || !panel.contains(focused)) return () => {};
+  const kind = (element) => `${element.closest(".table") ? keyOfTable(element.closest(".table")) : ""}|${element.tagName}|${element.type ?? ""}`;
+  const alike = () => [...panel.querySelectorAll(focused.tagName)].filter((element) => kind(element) === kind(focused));
+  const at = alike().indexOf(focused), text = focused.textContent;
+  return () => {
+    const found = alike();
+    const to = focused.isConnected ? focused : found[at]?.textContent === text ? found[at] : found.find((element) => element.textContent === text) ?? found[at];
+    (to ?? panel).focus({ preventScroll: true });
+  };
 }
 
 function replacePanel(panel, section) {
@@ -25,11 +65,11 @@ function replacePanel(panel, section) {
     }
     fresh.replaceWith(old);
   }
-  const focused = panel.contains(document.activeElement) ? document.activeElement : null;
+  const again = [restoring(panel), refocusing(panel)];
   const heading = panel.querySelector("h2");
   panel.replaceChildren(heading, next.content);
-  if (focused?.isConnected) focused.focus({ preventScroll: true });
   markHidden();
+  for (const each of again) each();
 }
 
 function update(report) {
@@ -57,9 +97,10 @@ async function poll() {
       const report = await reply.json();
       settings.version = report.version;
       update(report);
-      say(`live, changed ${new Date().toLocaleTimeString()}`);
+      say("live");
+      document.getElementById("changed").textContent = `changed ${new Date().toLocaleTimeString()}`;
     } else if (reply.status === 304) {
-      if (!document.getElementById("live").textContent.startsWith("live")) say("live");
+      say("live");
     } else {
       say(`cannot be read now: ${(await reply.text()).slice(0, 200)}`);
     }
@@ -70,7 +111,6 @@ async function poll() {
   setTimeout(poll, document.hidden ? 5 * EVERY : after);
 }
 
-const settings = JSON.parse(document.getElementById("settings").textContent);
 startTables();
 startFigures();
 startTabs();

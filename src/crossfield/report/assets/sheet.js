@@ -1,6 +1,6 @@
 // Elements, data that are unpacked when they are first wanted, and long tables that are shown in parts.
 const PART = 100; // rows shown at once
-const CONFIG = { responsive: true, displaylogo: false, modeBarButtonsToRemove: ["lasso2d", "select2d", "autoScale2d", "sendChartToCloud"] };
+const { colours: COLOURS, symbols: SYMBOLS, neutral: NEUTRAL } = settings.palette;
 
 // everything from outside becomes text, never markup
 function make(tag, attributes = {}, ...children) {
@@ -121,7 +121,7 @@ function plotIn(element, figureOf, afterwards = () => {}) {
   async function redraw() {
     if (!element.isConnected) return;
     const { data, layout } = figureOf(element);
-    await Plotly.react(element, data, { ...layout, autosize: true, template: template() }, CONFIG);
+    await Plotly.react(element, data, { ...layout, autosize: true, template: template() }, { ...CONFIG, responsive: true });
     if (first) afterwards(element);
     first = false;
   }

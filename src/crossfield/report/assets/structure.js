@@ -126,7 +126,7 @@ function traces({ atoms, cell, bonded }) {
   const data = [...[...balls.values()].map((mesh) => trace(mesh, true)), ...[...sticks.values()].map((mesh) => trace(mesh, false))];
   if (cell) {
     const line = cellEdges(cell);
-    data.push({ type: "scatter3d", mode: "lines", hoverinfo: "skip", line: { color: "#7d8590", width: 2 },
+    data.push({ type: "scatter3d", mode: "lines", hoverinfo: "skip", line: { color: NEUTRAL, width: 2 },
       x: line.map((p) => p && p[0]), y: line.map((p) => p && p[1]), z: line.map((p) => p && p[2]) });
   }
   return data;

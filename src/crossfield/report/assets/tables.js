@@ -13,8 +13,12 @@ function compare(a, b) {
 }
 
 function sortBy(button) {
-  const head = button.closest("th"), table = head.closest("table"), at = head.cellIndex;
-  const down = head.getAttribute("aria-sort") === "ascending";
+  const head = button.closest("th");
+  sortRows(head, head.getAttribute("aria-sort") === "ascending");
+}
+
+function sortRows(head, down) {
+  const table = head.closest("table"), at = head.cellIndex;
   for (const other of table.tHead.rows[0].cells) other.removeAttribute("aria-sort");
   head.setAttribute("aria-sort", down ? "descending" : "ascending");
   const rows = [...table.tBodies[0].rows].map((row) => [valueOf(row.cells[at]), row]);

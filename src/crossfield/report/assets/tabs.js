@@ -17,7 +17,7 @@ function select(tab, { focus = false, record = false } = {}) {
 }
 
 function followAddress() {
-  const id = decodeURIComponent(location.hash.slice(1));
+  const id = addressed();
   const named = document.getElementById(`tab-${id}`);
   const inside = id && document.getElementById(id)?.closest('[role="tabpanel"]');
   select(named ?? (inside ? document.getElementById(inside.getAttribute("aria-labelledby")) : current()));
