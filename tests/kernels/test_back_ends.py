@@ -12,10 +12,16 @@ from torch import Tensor
 
 from crossfield.algebra import coupling_paths
 from crossfield.errors import InputError
-from crossfield.kernels import Convolution, Gate, NormSiLU, SphericalHarmonics, SymmetricContraction
+from crossfield.kernels import (
+    Convolution,
+    Gate,
+    NormSiLU,
+    SphericalHarmonics,
+    SymmetricContraction,
+    operations,
+)
 from crossfield.kernels.backend import Kernel, choose, use
-from crossfield.kernels.native import operations
-from crossfield.kernels.native.tensor_product import Product
+from crossfield.kernels.formulas.convolution import Product
 
 TOLERANCE = {torch.float64: 1e-12, torch.float32: 1e-5}
 Function = Callable[..., Sequence[Tensor]]
@@ -167,7 +173,7 @@ def test_third_derivatives():
     g = g[:, : Product(paths, 1).rows_out]
     given_ = [x.requires_grad_() for x in (noise(h, 4), noise(Y, 5), noise(w, 6), g, h, Y, w)]
     assert torch.autograd.gradcheck(
-        lambda *x: operations.convolution_tangent(*x, sender, first, flat), given_
+        lambda *x: operations.convolution_tangent(*x, sender, first, flat, "numba"), given_
     )
     A, w = noise(torch.empty(2, 4, 1), 0).double(), noise(torch.empty(1, 6, 1), 1).double()
     kernel = SymmetricContraction(1, 0, 3)
@@ -176,19 +182,23 @@ def test_third_derivatives():
     given_ = [
         x.requires_grad_() for x in (noise(A, 4), noise(w, 5), noise(torch.empty(2, 1, 1), 6).double(), A, w)
     ]
-    assert torch.autograd.gradcheck(lambda *x: operations.contract_tangent(*x, group, [1, 0, 3]), given_)
+    assert torch.autograd.gradcheck(
+        lambda *x: operations.contract_tangent(*x, group, [1, 0, 3], "numba"), given_
+    )
     x = [
         noise(torch.empty(*shape), k).double().requires_grad_()
         for k, shape in enumerate([(2, 3), (3,), (3,)] * 2)
     ]
-    assert torch.autograd.gradcheck(operations.norm_silu_tangent, [*x[:3], noise(x[0], 9), *x[3:]])
+    assert torch.autograd.gradcheck(
+        lambda *x: operations.norm_silu_tangent(*x, "numba"), [*x[:3], noise(x[0], 9), *x[3:]]
+    )
     x = noise(torch.empty(2, 5, 2), 0).double().requires_grad_()
     v, g = noise(x, 1).requires_grad_(), noise(torch.empty(2, 4, 2), 2).double().requires_grad_()
-    assert torch.autograd.gradcheck(lambda *x: operations.gate_tangent(*x, 1), (v, g, x))
+    assert torch.autograd.gradcheck(lambda *x: operations.gate_tangent(*x, 1, "numba"), (v, g, x))
     unit = noise(torch.empty(3, 2), 0).double()
     given_ = [x.requires_grad_() for x in (noise(unit, 1), noise(torch.empty(9, 2), 2).double(), unit)]
-    assert torch.autograd.gradcheck(lambda *x: operations.spherical_tangent(*x, 2), given_)
-    assert torch.autograd.gradgradcheck(lambda *x: operations.spherical_tangent(*x, 2), given_)
+    assert torch.autograd.gradcheck(lambda *x: operations.spherical_tangent(*x, 2, "numba"), given_)
+    assert torch.autograd.gradgradcheck(lambda *x: operations.spherical_tangent(*x, 2, "numba"), given_)
 
 
 @pytest.mark.parametrize("wrong", ["cuda", "Numba", "", "triton"])
@@ -210,7 +220,7 @@ def test_wrong_shapes_are_refused():
     flat = [l for path in paths for l in path]
     sender, first = torch.tensor([1, 0, 1]), torch.tensor([0, 2, 3])
     h, Y, w = torch.zeros(2, 4, 5), torch.zeros(4, 3), torch.zeros(3, len(paths), 5)
-    operations.convolution(h, Y, w, sender, first, flat)
+    operations.convolution(h, Y, w, sender, first, flat, "numba")
     for wrong in (
         (h[:, :1], Y, w, sender, first),
         (h, Y[:1], w, sender, first),
@@ -221,12 +231,12 @@ def test_wrong_shapes_are_refused():
         (h, Y, w, sender, torch.tensor([2, 0, 3])),
     ):
         with pytest.raises(ValueError, match=r"shapes|indices|edges"):
-            operations.convolution(*wrong, flat)
+            operations.convolution(*wrong, flat, "numba")
     A, weights, group = torch.zeros(2, 1, 3), torch.zeros(1, 1, 3), torch.tensor([0, 0])
-    operations.contract(A, weights, group, [0, 0, 1])
+    operations.contract(A, weights, group, [0, 0, 1], "numba")
     for wrong in ((A, weights[:, :0], group), (A, weights, group + 1), (A, weights, group[:1])):
         with pytest.raises(ValueError, match="weights"):
-            operations.contract(*wrong, [0, 0, 1])
+            operations.contract(*wrong, [0, 0, 1], "numba")
     kernel = Convolution(paths)
     use(kernel, "numba")
     with pytest.raises(ValueError, match="ascend"):
@@ -236,5 +246,9 @@ def test_wrong_shapes_are_refused():
 def test_mixed_precisions_are_refused():
     with pytest.raises(TypeError, match="the same for all"):
         operations.contract(
-            torch.zeros(1, 1, 2), torch.zeros(1, 1, 2).double(), torch.zeros(1, dtype=torch.int64), [0, 0, 1]
+            torch.zeros(1, 1, 2),
+            torch.zeros(1, 1, 2).double(),
+            torch.zeros(1, dtype=torch.int64),
+            [0, 0, 1],
+            "numba",
         )

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crossfield.inference.freeze import LastReadout
-from crossfield.kernels.gate import SILU_SCALE
+from crossfield.kernels.formulas.gate import SILU_SCALE
 from crossfield.model.activation import ABS_SCALE, TANH_SCALE
 
 Array = NDArray[np.floating[Any]]

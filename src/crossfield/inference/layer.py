@@ -12,7 +12,8 @@ from torch import Tensor
 
 from crossfield.inference.freeze import FrozenLayer, Kinds, Matrices
 from crossfield.inference.matrices import Columns, Matrix, Products, Rows, filled, lanes_of
-from crossfield.kernels.gate import SIGMOID_SCALE, SILU_SCALE
+from crossfield.kernels.formulas.contraction import Contraction
+from crossfield.kernels.formulas.convolution import Product
 from crossfield.kernels.native import contraction, gemm, pointwise
 from crossfield.kernels.native import tensor_product as product
 from crossfield.kernels.native.build import PRECISIONS, Function, Source
@@ -136,8 +137,8 @@ class Layer:
         self.law = torch.tensor(frozen.divisor or (1.0, 0.0), dtype=dtype)
         self._matrices(channels)
         C, Ce = filled(channels, self.lanes), filled(frozen.edge_channels, self.lanes)
-        self.product = product.Product(frozen.paths, Ce)
-        self.contraction = contraction.Contraction(self.l_max, self.L_out, frozen.correlation, C)
+        self.product = Product(frozen.paths, Ce)
+        self.contraction = Contraction(self.l_max, self.L_out, frozen.correlation, C)
         self._rows(C, Ce)
         self.products = self._products()
         self.kernels: Kernels  # given by the plan, which compiles all layers at once
@@ -222,7 +223,7 @@ class Layer:
     def sources(self) -> list[Source]:
         """The code of `Kernels`, in their order."""
         source = partial(Source, precision=PRECISIONS[self.dtype])
-        C, rows, scales = self.contraction.channels, self.table_rows, (SILU_SCALE, SIGMOID_SCALE)
+        C, rows = self.contraction.channels, self.table_rows
         return [
             source(product.FORWARD, write=partial(product.forward, product=self.product, rows=rows)),
             source(
@@ -233,12 +234,10 @@ class Layer:
             source(pointwise.DIVISOR_REVERSE, write=partial(pointwise.divisor_reverse, rows=rows)),
             source(pointwise.SCALE, write=partial(pointwise.scale, size=self.message_size)),
             source(pointwise.SCALE_REVERSE, write=partial(pointwise.scale_reverse, size=self.message_size)),
-            source(
-                pointwise.GATE, write=partial(pointwise.gate, l_max=self.l_max, channels=C, scales=scales)
-            ),
+            source(pointwise.GATE, write=partial(pointwise.gate, l_max=self.l_max, channels=C)),
             source(
                 pointwise.GATE_REVERSE,
-                write=partial(pointwise.gate_reverse, l_max=self.l_max, channels=C, scales=scales),
+                write=partial(pointwise.gate_reverse, l_max=self.l_max, channels=C),
             ),
             source(contraction.FORWARD, write=partial(contraction.forward, c=self.contraction)),
             source(contraction.REVERSE, write=partial(contraction.reverse, c=self.contraction)),

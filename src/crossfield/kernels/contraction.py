@@ -64,12 +64,12 @@ class SymmetricContraction(Kernel):
         Returns:
             Per L (N, 2L+1, C).
         """
-        if self.backend == "numba":
-            from crossfield.kernels.native.operations import contract
+        if self.backend != "reference":
+            from crossfield.kernels.operations import contract
 
             w = torch.cat(list(weights), dim=1)
             group = group if len(w) > 1 else torch.zeros_like(group)
-            B = contract(A, w, group, [self.l_max, self.L_max, self.correlation])
+            B = contract(A, w, group, [self.l_max, self.L_max, self.correlation], self.backend)
             return list(B.split([2 * L + 1 for L in range(self.L_max + 1)], dim=1))
         products = [A]
         for d in range(2, self.correlation + 1):

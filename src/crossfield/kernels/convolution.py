@@ -42,7 +42,7 @@ class Convolution(Kernel):
         Returns:
             Messages, per l3 (N, 2l3+1, paths to l3 * C); channels run within paths.
         """
-        if self.backend == "numba":
+        if self.backend != "reference":
             return self._compiled(h, Y, w, sender, receiver)
         num_atoms = h[0].shape[0]
         at_sender = [x.index_select(0, sender) for x in h]  # (E, 2l1+1, C)
@@ -57,14 +57,15 @@ class Convolution(Kernel):
     def _compiled(
         self, h: list[Tensor], Y: list[Tensor], w: Tensor, sender: Tensor, receiver: Tensor
     ) -> list[Tensor]:
-        from crossfield.kernels.native.operations import convolution
+        from crossfield.kernels.operations import convolution
 
-        if not bool((receiver.diff() >= 0).all()):
+        # where numbers lie on another device, looking at them would wait for it
+        if receiver.device.type == "cpu" and not bool((receiver.diff() >= 0).all()):
             raise ValueError("receivers must ascend")
-        first = receiver.new_zeros(h[0].shape[0] + 1)
-        first[1:] = torch.bincount(receiver, minlength=h[0].shape[0]).cumsum(0)
+        atoms = torch.arange(h[0].shape[0] + 1, device=receiver.device)
+        first = torch.searchsorted(receiver.contiguous(), atoms)
         paths = [l for path in self.paths for l in path]
-        m = convolution(torch.cat(h, dim=1), torch.cat(Y, dim=1).T, w, sender, first, paths)
+        m = convolution(torch.cat(h, dim=1), torch.cat(Y, dim=1).T, w, sender, first, paths, self.backend)
         paths_to = [sum(p.l3 == l for p in self.paths) for l in range(self.l_out + 1)]
         parts = m.split([(2 * l + 1) * n for l, n in enumerate(paths_to)], dim=1)
         return [

@@ -22,10 +22,10 @@ class SphericalHarmonics(Kernel):
 
     def forward(self, unit: Tensor) -> list[Tensor]:
         """(E, 3) unit vectors to one tensor (E, 2l+1) for each l."""
-        if self.backend == "numba":
-            from crossfield.kernels.native.operations import spherical
+        if self.backend != "reference":
+            from crossfield.kernels.operations import spherical
 
-            Y = spherical(unit.T, self.l_max).T
+            Y = spherical(unit.T, self.l_max, self.backend).T
             return [Y[:, l * l : (l + 1) ** 2] for l in range(self.l_max + 1)]
         out = []
         for l in range(self.l_max + 1):

@@ -13,8 +13,8 @@ class NormSiLU(Kernel):
 
     def forward(self, x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
         """Rows (E, width), scale and shift (width,) to (E, width)."""
-        if self.backend == "numba":
-            from crossfield.kernels.native.operations import norm_silu
+        if self.backend != "reference":
+            from crossfield.kernels.operations import norm_silu
 
-            return norm_silu(x, scale, shift)
+            return norm_silu(x, scale, shift, self.backend)
         return functional.silu(functional.layer_norm(x, scale.shape, scale, shift))

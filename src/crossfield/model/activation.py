@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from crossfield.kernels.gate import SILU_SCALE
+from crossfield.kernels.formulas.gate import SILU_SCALE
 
 # As those of the gate: 1/sqrt(E[f(z)^2]), z ~ N(0, 1), by the same average over samples.
 TANH_SCALE = 1.5937334472592695

@@ -1,81 +1,20 @@
-"""The symmetric contraction as a sparse polynomial of each channel, written out.
-
-With s the coefficient of a monomial (couplings times weights, summed), values and gradients follow the tree
-of its factors: A_a (s_a + A_b (s_ab + A_c s_abc + ...)).
-"""
+"""The symmetric contraction: one atom after the other, channels side by side in the lanes of vectors."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
-import numpy as np
-
-from crossfield.algebra import symmetric_basis
-from crossfield.kernels.native.emit import Code, Dual, Lanes, Number, Value, over_channels, sum_of
-
-LARGEST = 600  # coefficients in one piece of straight code; the compiler's time grows faster than that
-Monomial = tuple[int, ...]
-
-
-class Polynomial(NamedTuple):
-    """One component (L, M) of the output: for each monomial, its (coupling, coefficient) pairs."""
-
-    row: int  # L^2 + M
-    terms: Mapping[Monomial, list[tuple[int, float]]]  # couplings of all L are counted through
-
-    @property
-    def size(self) -> int:
-        return sum(map(len, self.terms.values()))
-
-
-class Contraction(NamedTuple):
-    """Sizes of a contraction."""
-
-    l_max: int  # highest l of the input
-    L_max: int  # highest l of the output
-    correlation: int  # highest degree
-    channels: int
-
-    @property
-    def rows_in(self) -> int:
-        return (self.l_max + 1) ** 2
-
-    @property
-    def rows_out(self) -> int:
-        return (self.L_max + 1) ** 2
-
-    @property
-    def couplings(self) -> int:
-        """Number of couplings of all L and degrees."""
-        degrees = range(1, self.correlation + 1)
-        return sum(symmetric_basis(self.l_max, L, d).size for L in range(self.L_max + 1) for d in degrees)
-
-    def polynomials(self) -> list[Polynomial]:
-        """All components of the output."""
-        found, first = [], 0
-        for L in range(self.L_max + 1):
-            terms: list[dict[Monomial, list[tuple[int, float]]]] = [{} for _ in range(2 * L + 1)]
-            for degree in range(1, self.correlation + 1):
-                basis = symmetric_basis(self.l_max, L, degree)
-                for k, M, p in zip(*np.nonzero(basis.coefficients), strict=True):
-                    monomial = tuple(basis.monomials[p].tolist())
-                    terms[M].setdefault(monomial, []).append(
-                        (first + int(k), float(basis.coefficients[k, M, p]))
-                    )
-                first += basis.size
-            found += [Polynomial(L * L + M, t) for M, t in enumerate(terms)]
-        return found
-
-    def pieces(self) -> Iterator[list[Polynomial]]:
-        """Components of the output, in groups that compile quickly."""
-        piece: list[Polynomial] = []
-        for p in self.polynomials():
-            if piece and sum(q.size for q in piece) + p.size > LARGEST:
-                yield piece
-                piece = []
-            piece.append(p)
-        yield piece
+from crossfield.kernels.formulas.contraction import (
+    Contraction,
+    Polynomial,
+    Products,
+    coefficients,
+    gradient,
+    value,
+)
+from crossfield.kernels.formulas.number import Dual, sum_of
+from crossfield.kernels.native.emit import Code, Lanes, Value, over_channels
 
 
 class Atom(NamedTuple):
@@ -169,7 +108,7 @@ class _Training:
     def __init__(self, code: Code, c: Contraction, atom: Atom, lanes: Lanes, tangent: bool) -> None:
         self.code, self.c, self.atom, self.lanes, self.tangent = code, c, atom, lanes, tangent
         self.A = [self._moving(atom.at("A", c.rows_in), "vA", a) for a in range(c.rows_in)]
-        self._weights: dict[int, Dual] = {}
+        self._weights: dict[int, Dual[Value]] = {}
 
     def write(self, piece: Sequence[Polynomial], first: bool) -> None:
         """Those due to some components of the output."""
@@ -179,107 +118,36 @@ class _Training:
         products = Products(self.A)
         by_weights: dict[int, list[Value]] = {}
         for p in piece:
-            couplings: dict[int, list[Dual]] = {}
+            couplings: dict[int, list[Dual[Value]]] = {}
             for m, terms in p.terms.items():
                 for k, x in terms:
                     couplings.setdefault(k, []).append(products.get(m) * x)
             values = {k: sum_of(terms) for k, terms in couplings.items()}
-            for k, value in values.items():
-                by_weights.setdefault(k, []).append(self._part(value) * g[p.row].value)
+            for k, found in values.items():
+                by_weights.setdefault(k, []).append(found.part(self.tangent) * g[p.row].value)
             if self.tangent:
-                change = self._part(sum_of([value * self._weight(k) for k, value in values.items()]))
+                change = sum_of([found * self._weight(k) for k, found in values.items()]).part(True)
                 self.lanes.store(change, self.atom.at("vB", c.rows_out), p.row * c.channels)
         for k, parts in by_weights.items():
             self.lanes.add(sum_of(parts), self.atom.of_group("gw"), k * c.channels)
 
-    def _by_features(self, found: Mapping[int, list[Dual]], first: bool) -> None:
+    def _by_features(self, found: Mapping[int, list[Dual[Value]]], first: bool) -> None:
         gA = self.atom.at("gA", self.c.rows_in)
         for a in range(self.c.rows_in):
-            parts = [self._part(x) for x in found.get(a, [])]
+            parts = [x.part(self.tangent) for x in found.get(a, [])]
             if not first:
                 parts.append(self.lanes.load(gA, a * self.c.channels))
             self.lanes.store(sum_of(parts) if parts else self.code.number(0.0), gA, a * self.c.channels)
 
-    def _weight(self, k: int) -> Dual:
+    def _weight(self, k: int) -> Dual[Value]:
         if k not in self._weights:
             self._weights[k] = self._moving(self.atom.of_group("weights"), "vw", k)
         return self._weights[k]
 
-    def _moving(self, at: Value, direction: str, row: int) -> Dual:
+    def _moving(self, at: Value, direction: str, row: int) -> Dual[Value]:
         value = self.lanes.load(at, row * self.c.channels)
         if not self.tangent:
             return Dual(value)
         atom = self.atom
         along = atom.at(direction, self.c.rows_in) if direction == "vA" else atom.of_group(direction)
         return Dual(value, self.lanes.load(along, row * self.c.channels))
-
-    def _part(self, x: Dual) -> Value:
-        part = x.tangent if self.tangent else x.value
-        assert part is not None
-        return part
-
-
-class Products(dict[Monomial, Dual]):
-    """Monomials of A, each formed once."""
-
-    def __init__(self, A: Sequence[Dual]) -> None:
-        super().__init__({(a,): x for a, x in enumerate(A)})
-
-    def get(self, m: Monomial) -> Dual:  # type: ignore[override]
-        """One of them."""
-        if m not in self:
-            self[m] = self.get(m[:-1]) * self[m[-1:]]
-        return self[m]
-
-
-def value(s: Mapping[Monomial, Number], A: Sequence[Number]) -> Number:
-    """Sum over monomials m of s[m] * m(A)."""
-    inner = [A[a] * _below(s, A, (a,)) for a in sorted({m[0] for m in s})]
-    return sum_of(inner)
-
-
-def _below(s: Mapping[Monomial, Number], A: Sequence[Number], prefix: Monomial) -> Number:
-    """What multiplies a product of factors in all the monomials that begin with it."""
-    n = len(prefix)
-    terms = [s[prefix]] if prefix in s else []
-    for a in sorted({m[n] for m in s if len(m) > n and m[:n] == prefix}):
-        terms.append(A[a] * _below(s, A, (*prefix, a)))
-    return sum_of(terms)
-
-
-def coefficients(
-    piece: Sequence[Polynomial], weight: Callable[[int], Number], g: Mapping[int, Number]
-) -> dict[Monomial, Number]:
-    """Of sum over rows of g[row] B[row], the coefficient of every monomial."""
-    terms: dict[Monomial, list[Number]] = {}
-    scaled: dict[tuple[int, int], Number] = {}
-    for p in piece:
-        for m, couplings in p.terms.items():
-            for k, x in couplings:
-                if (p.row, k) not in scaled:
-                    scaled[p.row, k] = weight(k) * g[p.row]
-                terms.setdefault(m, []).append(scaled[p.row, k] * x)
-    return {m: sum_of(t) for m, t in terms.items()}
-
-
-def gradient(s: Mapping[Monomial, Number], A: Sequence[Number]) -> dict[int, list[Number]]:
-    """Terms of the derivative of sum s[m] m(A) by each A."""
-    found: dict[int, list[Number]] = {}
-    following: dict[Monomial, set[int]] = {}  # factors that continue a monomial
-    for m in s:
-        for n in range(len(m)):
-            following.setdefault(m[:n], set()).add(m[n])
-
-    def descend(prefix: Monomial, product: Number) -> Number:
-        """The derivative by a product of factors of all that begins with it."""
-        terms = [s[prefix]] if prefix in s else []
-        for a in sorted(following.get(prefix, ())):
-            longer = (*prefix, a)
-            below = descend(longer, product * A[a] if longer in following else product)
-            found.setdefault(a, []).append(product * below)
-            terms.append(A[a] * below)
-        return sum_of(terms)
-
-    for a in sorted(following[()]):
-        found.setdefault(a, []).append(descend((a,), A[a]))
-    return found

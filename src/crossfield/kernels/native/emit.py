@@ -10,7 +10,9 @@ import struct
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Literal, TypeVar
+from typing import Literal
+
+from crossfield.kernels.formulas.number import Operation, Quantity
 
 Precision = Literal["float32", "float64"]
 # Products and sums may be fused, and sums across lanes taken in any order; NaN and infinities stay what they
@@ -32,34 +34,23 @@ class Machine:
 
 
 @dataclass(frozen=True, eq=False)
-class Value:
+class Value(Quantity):
     """Something computed: an instruction's result, an argument or a constant."""
 
     code: Code
     type: str
     text: str
 
-    def _with(self, other: Value | float, op: str, swap: bool = False) -> Value:
+    def combined(self, operation: Operation, other: Value | float, *, swap: bool = False) -> Value:
         a, b = self.code.alike(self, other)
-        return self.code.binary(op, b, a) if swap else self.code.binary(op, a, b)
+        return self.code.binary(operation, b, a) if swap else self.code.binary(operation, a, b)
 
-    def __add__(self, other: Value | float) -> Value:
-        return self._with(other, "add")
+    def exp(self) -> Value:
+        """To the last digit or two; beyond what can be written it saturates."""
+        return _exp(self.code, self)
 
-    def __radd__(self, other: float) -> Value:
-        return self._with(other, "add", swap=True)
-
-    def __sub__(self, other: Value | float) -> Value:
-        return self._with(other, "sub")
-
-    def __rsub__(self, other: float) -> Value:
-        return self._with(other, "sub", swap=True)
-
-    def __mul__(self, other: Value | float) -> Value:
-        return self._with(other, "mul")
-
-    def __rmul__(self, other: float) -> Value:
-        return self._with(other, "mul", swap=True)
+    def inverse_root(self) -> Value:
+        return 1.0 / self.code.call("sqrt", self)
 
     def negated(self) -> Value:
         """Not, of a condition."""
@@ -69,61 +60,6 @@ class Value:
         """A whole number that is not negative, over a power of two."""
         assert size & (size - 1) == 0
         return self.code.instruction("i64", f"lshr i64 {self.text}, {size.bit_length() - 1}")
-
-    def __truediv__(self, other: Value | float) -> Value:
-        return self._with(other, "div")
-
-    def __rtruediv__(self, other: float) -> Value:
-        return self._with(other, "div", swap=True)
-
-
-@dataclass(frozen=True, eq=False)
-class Dual:
-    """A value with its derivative along some direction: code written for values gives derivatives, too."""
-
-    value: Value
-    tangent: Value | None = None  # None: zero
-
-    def __add__(self, other: Dual | Value | float) -> Dual:
-        b = _dual(other)
-        if self.tangent is None or b.tangent is None:
-            return Dual(self.value + b.value, self.tangent or b.tangent)
-        return Dual(self.value + b.value, self.tangent + b.tangent)
-
-    def __mul__(self, other: Dual | Value | float) -> Dual:
-        if isinstance(other, int | float):
-            return Dual(self.value * other, None if self.tangent is None else self.tangent * other)
-        b = _dual(other)
-        parts = []
-        if self.tangent is not None:
-            parts.append(self.tangent * b.value)
-        if b.tangent is not None:
-            parts.append(self.value * b.tangent)
-        return Dual(self.value * b.value, sum_of(parts) if parts else None)
-
-
-Number = TypeVar("Number", Value, Dual)
-
-
-def logistic(x: Number) -> Number:
-    """1 / (1 + e^-x)."""
-    if isinstance(x, Value):
-        return 1.0 / (1.0 + x.code.exp(x * -1.0))
-    s = logistic(x.value)
-    return Dual(s, None if x.tangent is None else x.tangent * (s * (1.0 - s)))
-
-
-def _dual(x: Dual | Value | float) -> Dual:
-    assert not isinstance(x, int | float)
-    return x if isinstance(x, Dual) else Dual(x)
-
-
-def sum_of(terms: Sequence[Number]) -> Number:
-    """The sum of at least one term."""
-    total = terms[0]
-    for term in terms[1:]:
-        total = total + term
-    return total
 
 
 class Code:
@@ -247,10 +183,6 @@ class Code:
     def lesser(self, a: Value, b: Value) -> Value:
         """The lesser of two whole numbers."""
         return self.where(self.less(a, b), a, b)
-
-    def exp(self, x: Value) -> Value:
-        """e^x, to the last digit or two; beyond what can be written it saturates."""
-        return _exp(self, x)
 
     # -- memory; addresses are whole numbers, offsets count real numbers
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from crossfield.algebra import harmonics
-from crossfield.kernels.native.emit import Code, Dual, Lanes, Number, Value, sum_of
+from crossfield.kernels.formulas.harmonics import reverse, spherical
+from crossfield.kernels.formulas.number import Dual
+from crossfield.kernels.native.emit import Code, Lanes, Value
 
 FORWARD = ("edges", "stride", "unit", "Y")
 BACKWARD = ("edges", "stride", "unit", "gY", "gunit")
@@ -41,39 +42,6 @@ def backward(code: Code, l_max: int, *, tangent: bool) -> None:
         _write(code, lanes, "gunit", [code.number(0.0) if x is None else x for x in parts])
 
     _over_edges(code, body)
-
-
-def spherical(unit: Sequence[Number], l_max: int, one: Number) -> list[Number]:
-    """Harmonics of all l up to l_max, from the components of unit vectors."""
-    Y: list[Number] = []
-    for l in range(l_max + 1):
-        table = harmonics(l)
-        products = [_product([unit[axis] for axis in m], one) for m in table.monomials.tolist()]
-        Y += [_combined(products, column.tolist()) for column in table.coefficients.T]
-    return Y
-
-
-def reverse(unit: Sequence[Number], gY: Sequence[Number], l_max: int) -> list[Number]:
-    """The gradient by the components of unit vectors; nothing where l_max is 0."""
-    found: list[list[Number]] = [[], [], []]
-    for l in range(1, l_max + 1):
-        table = harmonics(l)
-        for m, row in zip(table.monomials.tolist(), table.coefficients.tolist(), strict=True):
-            if any(row):
-                g = _combined(gY[l * l : (l + 1) ** 2], row)
-                for n, axis in enumerate(m):
-                    found[axis].append(_product([unit[other] for k, other in enumerate(m) if k != n], g))
-    return [sum_of(terms) for terms in found if terms]
-
-
-def _product(factors: Sequence[Number], start: Number) -> Number:
-    for x in factors:
-        start = start * x
-    return start
-
-
-def _combined(values: Sequence[Number], coefficients: Sequence[float]) -> Number:
-    return sum_of([v * c for v, c in zip(values, coefficients, strict=True) if c])
 
 
 def _over_edges(code: Code, body: Callable[[Lanes], None]) -> None:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
-from crossfield.kernels.native.emit import Code, Dual, Lanes, Value, logistic, over_channels, sum_of
+from crossfield.kernels.formulas import gate as formulas
+from crossfield.kernels.formulas.number import Dual, sum_of
+from crossfield.kernels.native.emit import Code, Lanes, Value, over_channels
 from crossfield.kernels.native.tensor_product import SPLINE, spline, spline_slope
 
 GATE = ("begin", "end", "x", "y")
@@ -12,55 +15,37 @@ GATE_REVERSE = ("begin", "end", "x", "gy", "gx")
 GATE_TANGENT = (*GATE_REVERSE, "vx", "vy")
 
 
-def gate(code: Code, l_max: int, channels: int, scales: tuple[float, float]) -> None:
-    """SiLU on scalars, and every other l times the logistic function of scalars of its own.
-
-    x has rows of `channels`: the scalars, the gates of l = 1, 2, ..., and the components of l = 1, 2, ...; y
-    has the components of all l. `scales` multiply SiLU and gates.
-    """
+def gate(code: Code, l_max: int, channels: int) -> None:
+    """From rows of scalars, gates of l = 1, 2, ... and components of l = 1, 2, ... to those of all l."""
 
     def body(x: Value, y: Value, lanes: Lanes) -> None:
-        scalar = lanes.load(x)
-        lanes.store(scalar * logistic(scalar) * scales[0], y)
-        for l in range(1, l_max + 1):
-            opened = logistic(lanes.load(x, l * channels)) * scales[1]
-            for row in range(l * l, (l + 1) ** 2):
-                lanes.store(lanes.load(x, (l_max + row) * channels) * opened, y, row * channels)
+        formulas.value(
+            l_max,
+            lambda row: Dual(lanes.load(x, row * channels)),
+            lambda row, found: lanes.store(found.value, y, row * channels),
+        )
 
     _over_atoms(code, channels, {"x": (l_max + 1) ** 2 + l_max, "y": (l_max + 1) ** 2}, body)
 
 
-def gate_reverse(
-    code: Code, l_max: int, channels: int, scales: tuple[float, float], *, tangent: bool = False
-) -> None:
+def gate_reverse(code: Code, l_max: int, channels: int, *, tangent: bool = False) -> None:
     """The gradient by x from that by y; with `tangent` its change as x moves along vx, and that of y."""
 
     def body(x: Value, gy: Value, gx: Value, vx: Value, vy: Value, lanes: Lanes) -> None:
-        def read(row: int) -> Dual:
+        def read(row: int) -> Dual[Value]:
             at = row * channels
             return Dual(lanes.load(x, at), lanes.load(vx, at) if tangent else None)
 
-        def write(value: Dual, address: Value, row: int) -> None:
-            part = value.tangent if tangent else value.value
-            assert part is not None
-            lanes.store(part, address, row * channels)
+        def write(address: Value, row: int, found: Dual[Value]) -> None:
+            lanes.store(found.part(tangent), address, row * channels)
 
-        one, (silu, sigmoid) = Dual(code.number(1.0)), scales
-        scalar = read(0)
-        s = logistic(scalar)
-        write(Dual(lanes.load(gy)) * (s + scalar * s * (one + s * -1.0)) * silu, gx, 0)
-        if tangent:
-            write(scalar * s * silu, vy, 0)
-        for l in range(1, l_max + 1):
-            s = logistic(read(l))
-            opened, products = s * sigmoid, []
-            for row in range(l * l, (l + 1) ** 2):
-                g, passing = Dual(lanes.load(gy, row * channels)), read(l_max + row)
-                products.append(g * passing)
-                write(g * opened, gx, l_max + row)
-                if tangent:
-                    write(passing * opened, vy, row)
-            write(sum_of(products) * opened * (one + s * -1.0), gx, l)
+        formulas.gradient(
+            l_max,
+            read,
+            lambda row: Dual(lanes.load(gy, row * channels)),
+            partial(write, gx),
+            partial(write, vy) if tangent else None,
+        )
 
     rows = (l_max + 1) ** 2
     sizes = {"x": rows + l_max, "gy": rows, "gx": rows + l_max}

@@ -1,27 +1,20 @@
 """The tensor-product convolution: one receiver after the other, its sums in registers.
 
-The coefficients of an edge, T[p][m1, m3] = sum over m2 of CG[p][m1, m2, m3] Y[m2], are formed for as many
-edges at a time as a vector has lanes, and kept for a few dozen edges. After that they are scalars, and
-channels fill the lanes. With h the features of the sender, w the radial weight and g the gradient by the
-message, a path contributes, summed over what is not an index of the result,
-
-    message[m3] += w T[m1, m3] h[m1]        q[m1] = T[m1, m3] g[m3]
-    gh[m1] += w q[m1]       gw = h[m1] q[m1]       gT[m1, m3] = sum over channels of w h[m1] g[m3]
-
-and gY follows from gT. In inference nothing is kept of the radial weights: they are formed in registers from
-rows of a table, w = sum over r of b[r] table[knot + 2 r], with b the weights of a spline.
+The coefficients T of `formulas.convolution` are formed for as many edges at a time as a vector has lanes, and
+kept for a few dozen edges. After that they are scalars, and channels fill the lanes. In inference nothing is
+kept of the radial weights: they are formed in registers from rows of a table, w = sum over r of
+b[r] table[knot + 2 r], with b the weights of a spline.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
-import numpy as np
-
-from crossfield.algebra import Path, clebsch_gordan
-from crossfield.kernels.native.emit import Code, Dual, Lanes, Number, Value, Variable, over_channels, sum_of
+from crossfield.kernels.formulas.convolution import Coefficients, PathGradient, Product, message
+from crossfield.kernels.formulas.number import Dual, sum_of
+from crossfield.kernels.native.emit import Code, Lanes, Value, Variable, over_channels
 
 EDGES = 32  # at most, whose coefficients are kept at a time
 STACK = 128 << 10  # bytes of them, at most: threads may have little more
@@ -29,124 +22,6 @@ STACK = 128 << 10  # bytes of them, at most: threads may have little more
 # ones, but as differences of nearly equal numbers, of which float32 leaves too little.
 SPLINE = 4  # knots that a cubic B-spline combines; its derivative has one fewer
 GIVEN = 2  # rows of a table that holds value and derivative of every edge, and no spline
-
-
-class Product(NamedTuple):
-    """Sizes of a convolution."""
-
-    paths: tuple[Path, ...]  # ordered by l3
-    channels: int
-
-    @property
-    def rows_in(self) -> int:
-        """Components of the sender's features."""
-        return (max(p.l1 for p in self.paths) + 1) ** 2
-
-    @property
-    def harmonics(self) -> int:
-        """Components of the harmonics."""
-        return (max(p.l2 for p in self.paths) + 1) ** 2
-
-    @property
-    def rows_out(self) -> int:
-        """Components of a message, path by path."""
-        return sum(2 * p.l3 + 1 for p in self.paths)
-
-    def row(self, p: int, m3: int) -> int:
-        """Where a component of a path is in a message.
-
-        Rows run over l3, its components, and then the paths that lead there: what a linear map mixes is in
-        one piece.
-        """
-        l3 = self.paths[p].l3
-        before = sum(2 * q.l3 + 1 for q in self.paths if q.l3 < l3)
-        same = [k for k, q in enumerate(self.paths) if q.l3 == l3]
-        return before + m3 * len(same) + same.index(p)
-
-
-class Coefficients:
-    """T of all paths: which there are, and how they follow from the harmonics."""
-
-    def __init__(self, paths: Sequence[Path]) -> None:
-        self.entries: list[dict[tuple[int, int], int]] = []  # per path, (m1, m3) to position
-        self.terms: list[list[tuple[int, float]]] = []  # per position, (component of Y, coefficient)
-        for l1, l2, l3 in paths:
-            table = clebsch_gordan(l1, l2, l3)
-            self.entries.append({})
-            for m1, m3 in np.ndindex(2 * l1 + 1, 2 * l3 + 1):
-                terms = [(l2 * l2 + m2, float(x)) for m2, x in enumerate(table[m1, :, m3]) if x]
-                if terms:
-                    self.entries[-1][m1, m3] = len(self.terms)
-                    self.terms.append(terms)
-
-    def __len__(self) -> int:
-        return len(self.terms)
-
-    def of(self, Y: Sequence[Number]) -> Iterator[Number]:
-        """T, one after the other."""
-        for terms in self.terms:
-            yield sum_of([Y[k] * x for k, x in terms])
-
-    def gradient(self, gT: Sequence[Value], harmonics: int) -> dict[int, Value]:
-        """The gradient by the components of Y that count."""
-        found: dict[int, list[Value]] = {}
-        for g, terms in zip(gT, self.terms, strict=True):
-            for k, x in terms:
-                found.setdefault(k, []).append(g * x)
-        return {k: sum_of(found[k]) for k in range(harmonics) if k in found}
-
-
-def groups(product: Product, size: Callable[[int], int], limit: int) -> list[list[int]]:
-    """Paths that are worked on together: of one l1, with no more sums than there are registers for."""
-    found: list[list[int]] = []
-    for l1 in sorted({p.l1 for p in product.paths}):
-        group: list[int] = []
-        for p in (k for k, path in enumerate(product.paths) if path.l1 == l1):
-            if group and sum(map(size, group)) + size(p) > limit:
-                found.append(group)
-                group = []
-            group.append(p)
-        found.append(group)
-    return found
-
-
-def message(
-    path: Path, T: Mapping[tuple[int, int], Number], h: Sequence[Number], w: Number
-) -> dict[int, Number]:
-    """What an edge adds to each component of the message along a path."""
-    weigh_first = path.l1 <= path.l3  # whichever is fewer multiplications
-    x = [w * v for v in h] if weigh_first else h
-    found = {}
-    for m3 in range(2 * path.l3 + 1):
-        terms = [T[k] * x[k[0]] for k in T if k[1] == m3]
-        if terms:
-            found[m3] = sum_of(terms) if weigh_first else w * sum_of(terms)
-    return found
-
-
-class PathGradient(NamedTuple):
-    """Of one path, one edge and one vector of channels."""
-
-    gh: dict[int, Dual]
-    gw: Dual
-    gT: dict[tuple[int, int], Dual]  # to be summed over channels
-
-    @classmethod
-    def of(
-        cls, T: Mapping[tuple[int, int], Dual], h: Sequence[Dual], w: Dual, g: Sequence[Dual]
-    ) -> PathGradient:
-        """By the sender's features, the weight and the coefficients."""
-        x = [w * v for v in h]
-        q: dict[int, Dual] = {}
-        for m1 in range(len(h)):
-            terms = [T[k] * g[k[1]] for k in T if k[0] == m1]
-            if terms:
-                q[m1] = sum_of(terms)
-        return cls(
-            gh={m1: w * v for m1, v in q.items()},
-            gw=sum_of([h[m1] * v for m1, v in q.items()]),
-            gT={k: x[k[0]] * g[k[1]] for k in T},
-        )
 
 
 class Scratch:
@@ -262,7 +137,7 @@ class Kernel:
                     for r, b in enumerate(spline_slope(t)):
                         self.scratch.put(block, self.spline + SPLINE + r, b)
 
-    def coefficients(self, edge: ScratchEdge, p: int) -> dict[tuple[int, int], Dual]:
+    def coefficients(self, edge: ScratchEdge, p: int) -> dict[tuple[int, int], Dual[Value]]:
         """T of a path."""
         return {
             m: Dual(edge.get(k), edge.get(self.moved + k) if self.tangent else None)
@@ -275,7 +150,7 @@ class Kernel:
             self.product.rows_in
         )
 
-    def features(self, lanes: Lanes, edge: Value, l1: int) -> list[Dual]:
+    def features(self, lanes: Lanes, edge: Value, l1: int) -> list[Dual[Value]]:
         """Components of the sender's features of one l."""
         found = []
         for row in range(l1 * l1, (l1 + 1) ** 2):
@@ -291,7 +166,9 @@ class Kernel:
             return self.argument("w") + edge * paths
         return self.argument("table") + self.code.index(self.argument("knot"), edge) * paths
 
-    def weight(self, lanes: Lanes, edge: Value, scratch: ScratchEdge, p: int) -> tuple[Dual, Value | None]:
+    def weight(
+        self, lanes: Lanes, edge: Value, scratch: ScratchEdge, p: int
+    ) -> tuple[Dual[Value], Value | None]:
         """Radial weight of a path, and its derivative by the distance."""
         C, P = self.product.channels, len(self.product.paths)
         if self.rows == 1:
@@ -347,7 +224,7 @@ def forward(code: Code, product: Product, *, rows: int = 1, tangent: bool = Fals
             k.read_edges(chunk)
 
             def body(lanes: Lanes) -> None:
-                for group in groups(product, lambda p: 2 * product.paths[p].l3 + 1, k.limit):
+                for group in product.groups(lambda p: 2 * product.paths[p].l3 + 1, k.limit):
                     sums: dict[tuple[int, int], Variable] = {}
                     for p in group:
                         for m3 in range(2 * product.paths[p].l3 + 1):
@@ -359,7 +236,7 @@ def forward(code: Code, product: Product, *, rows: int = 1, tangent: bool = Fals
                         for p in group:
                             w, _ = k.weight(lanes, e, scratch, p)
                             for m3, x in message(product.paths[p], k.coefficients(scratch, p), h, w).items():
-                                sums[p, m3].add(_part(x, tangent))
+                                sums[p, m3].add(x.part(tangent))
                     for (p, m3), total in sums.items():
                         lanes.store(total.get(), m, product.row(p, m3) * C)
 
@@ -384,7 +261,7 @@ def reverse(
             with chunk.each() as (e, block, j):
                 scratch, into = k.scratch.edge(block, j), sums.edge(block, j)
                 slope = code.variable(code.number(0.0))
-                for group in groups(product, lambda p: len(k.T.entries[p]), k.limit - 2):
+                for group in product.groups(lambda p: len(k.T.entries[p]), k.limit - 2):
                     gT = {q: code.variable(code.number(0.0)) for p in group for q in k.T.entries[p].values()}
 
                     def body(lanes: Lanes, group: list[int] = group, gT: dict[int, Variable] = gT) -> None:
@@ -398,16 +275,16 @@ def reverse(
                                 for m3 in range(2 * product.paths[p].l3 + 1)
                             ]
                             found = PathGradient.of(k.coefficients(scratch, p), h, w, g)
-                            gw = _part(found.gw, tangent)
+                            gw = found.gw.part(tangent)
                             if dw is not None:
                                 slope.add(gw * dw)
                             else:
                                 at = k.argument("gw") + e * k.size(len(product.paths))
                                 lanes.store(gw, at, p * C)
                             for m1, x in found.gh.items():
-                                gh.setdefault(m1, []).append(_part(x, tangent))
+                                gh.setdefault(m1, []).append(x.part(tangent))
                             for m, x in found.gT.items():
-                                gT[k.T.entries[p][m]].add(_part(x, tangent))
+                                gT[k.T.entries[p][m]].add(x.part(tangent))
                         if to_sender:
                             for m1, parts in gh.items():
                                 lanes.add(sum_of(parts), k.sender("gh", e), (l1 * l1 + m1) * C)
@@ -422,18 +299,12 @@ def reverse(
                 with code.when(code.less(code.whole(0), left)):
                     mask, at = code.first_lanes(left), chunk.first + block_number * code.lanes
                     edges = Lanes(code, at, mask)
-                    gY = k.T.gradient([sums.get(block_number, q) for q in range(n)], product.harmonics)
+                    gY = k.T.gradient({q: sums.get(block_number, q) for q in range(n)})
                     for q, x in gY.items():
                         row = k.argument("gY") + k.argument("stride") * (q * code.bytes)
                         edges.add(x, row)
                     if rows > 1:
                         edges.add(sums.get(block_number, n), k.argument("slope"))
-
-
-def _part(x: Dual, tangent: bool) -> Value:
-    part = x.tangent if tangent else x.value
-    assert part is not None
-    return part
 
 
 def spline(t: Value) -> list[Value]:

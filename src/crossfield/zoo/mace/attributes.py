@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from crossfield.errors import InputError
-from crossfield.kernels.gate import SIGMOID_SCALE, SILU_SCALE
+from crossfield.kernels.formulas.gate import SIGMOID_SCALE, SILU_SCALE
 from crossfield.model.activation import ABS_SCALE, TANH_SCALE
 from crossfield.zoo.mace.source import Source, function_name, number
 from crossfield.zoo.pickled import Record

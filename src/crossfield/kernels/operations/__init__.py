@@ -1,4 +1,4 @@
-"""The contract as torch operations that run compiled code on the CPU, any derivative included.
+"""The contract as torch operations that run the code of a back end, any derivative included.
 
 Of each operation there are three: its value, its gradient, and the `tangent` of both, their change along a
 direction in which all inputs move. Gradients of the gradient are exactly such tangents, so that forces,
@@ -7,15 +7,15 @@ are convolutions and their gradients again, since it is linear in each of its in
 found by the plain formulas of torch.
 """
 
-from crossfield.kernels.native.operations.contraction import contract, contract_backward, contract_tangent
-from crossfield.kernels.native.operations.convolution import (
+from crossfield.kernels.operations.contraction import contract, contract_backward, contract_tangent
+from crossfield.kernels.operations.convolution import (
     convolution,
     convolution_backward,
     convolution_tangent,
 )
-from crossfield.kernels.native.operations.gate import gate, gate_backward, gate_tangent
-from crossfield.kernels.native.operations.harmonics import spherical, spherical_backward, spherical_tangent
-from crossfield.kernels.native.operations.norm import norm_silu, norm_silu_backward, norm_silu_tangent
+from crossfield.kernels.operations.gate import gate, gate_backward, gate_tangent
+from crossfield.kernels.operations.harmonics import spherical, spherical_backward, spherical_tangent
+from crossfield.kernels.operations.norm import norm_silu, norm_silu_backward, norm_silu_tangent
 
 __all__ = [
     "contract",

@@ -1,0 +1,20 @@
+"""The operations on compiled code: arrays are shared out among threads, and kernels called."""
+
+from crossfield.kernels.native.launch.contraction import contract, contract_backward
+from crossfield.kernels.native.launch.convolution import convolve, convolve_backward
+from crossfield.kernels.native.launch.norm import norm, norm_backward
+from crossfield.kernels.native.launch.pointwise import gate, gate_backward, harmonics, harmonics_backward
+from crossfield.kernels.operations.interface import Operations
+
+OPERATIONS = Operations(
+    convolve=convolve,
+    convolve_backward=convolve_backward,
+    contract=contract,
+    contract_backward=contract_backward,
+    harmonics=harmonics,
+    harmonics_backward=harmonics_backward,
+    gate=gate,
+    gate_backward=gate_backward,
+    norm=norm,
+    norm_backward=norm_backward,
+)
