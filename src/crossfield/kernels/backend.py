@@ -9,11 +9,12 @@ from torch import nn
 
 from crossfield.errors import InputError
 
-Backend = Literal["reference", "numba"]
+Backend = Literal["reference", "numba", "triton"]
 Choice = Literal["auto", "reference", "numba", "triton"]
 DESCRIPTIONS: dict[str, str] = {
     "reference": "plain torch",
     "numba": "kernels compiled for this processor by llvmlite, the compiler of Numba",
+    "triton": "kernels compiled for this GPU by Triton",
 }
 
 
@@ -42,10 +43,17 @@ def choose(choice: str, device: torch.device) -> Backend:
     """
     if choice not in get_args(Choice):
         raise InputError(f"unknown back end {choice!r} (there are: {', '.join(get_args(Choice))})")
+    from crossfield.kernels.gpu import build
+
     if choice == "auto":
-        return "numba" if device.type == "cpu" else "reference"
-    if choice == "triton":
-        raise InputError("back end 'triton' is not part of this version; on a GPU, use 'reference'")
+        if device.type == "cpu":
+            return "numba"
+        return "triton" if device.type == "cuda" and build.installed() else "reference"
     if choice == "numba" and device.type != "cpu":
         raise InputError(f"back end 'numba' computes on the CPU, not on {device}: use 'auto' or 'reference'")
-    return "numba" if choice == "numba" else "reference"
+    if choice == "triton" and not build.interpreted() and device.type != "cuda":
+        raise InputError(
+            f"back end 'triton' computes on a GPU, not on {device}: use 'auto' or 'reference' (for tests, "
+            "Triton's interpreter runs it on the CPU with TRITON_INTERPRET=1)"
+        )
+    return next(name for name in get_args(Backend) if name == choice)

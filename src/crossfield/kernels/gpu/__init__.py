@@ -1,0 +1,1 @@
+"""Python that writes Triton code for the heavy operations: sizes, coefficients and paths are written out."""

@@ -1,0 +1,61 @@
+"""Sizes of tiles: what a program works on, and how many warps it has."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any, NamedTuple
+
+from torch import Tensor
+
+WIDEST = 128  # channels of a program: four for each thread of a warp
+
+
+class Write(partial[None]):
+    """A partial that equals another one of the same function and arguments."""
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Write) and self._key() == other._key()
+
+    def __hash__(self) -> int:
+        return hash(self._key())
+
+    def _key(self) -> tuple[Any, ...]:
+        return (self.func, self.args, tuple(sorted(self.keywords.items())))
+
+
+class Tiles(NamedTuple):
+    """Of a kernel over atoms and channels."""
+
+    grid: tuple[int, int]
+    sizes: dict[str, int]  # for `launch`
+
+    @classmethod
+    def of(cls, atoms: int, channels: int, like: Tensor, *, each: int = 1, widest: int = WIDEST) -> Tiles:
+        """For so many atoms and channels.
+
+        Args:
+            atoms, channels: how many there are.
+            like: where they are. Under the interpreter, a line costs the same whatever it works on: programs
+                are few and large.
+            each: atoms of a program on a GPU, a warp for each.
+            widest: channels of a program, at most.
+        """
+        B = min(power_of_two(channels), widest)
+        R = each if like.is_cuda else min(power_of_two(max(atoms, 1)), 256)
+        sizes = {"ROWS": R, "CHANNELS": B, "warps": each}
+        return cls((blocks(atoms, R), blocks(channels, B)), sizes)
+
+
+def power_of_two(size: int) -> int:
+    """The least one that is not less."""
+    return 1 << max(size - 1, 0).bit_length()
+
+
+def blocks(size: int, tile: int) -> int:
+    """How many tiles cover a size."""
+    return -(-size // tile)
+
+
+def edges_at_once(like: Tensor) -> int:
+    """Edges of a program that works number by number."""
+    return 256 if like.is_cuda else 4096

@@ -1,0 +1,177 @@
+"""Kernels for GPUs: their results under Triton's interpreter, and what the compiler makes of them."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import textwrap
+
+import pytest
+import torch
+from torch import Tensor
+
+from crossfield.algebra import coupling_paths
+from crossfield.errors import InputError
+from crossfield.kernels import Convolution, Gate, NormSiLU, SphericalHarmonics, SymmetricContraction
+from crossfield.kernels import backend as backends
+from crossfield.kernels.backend import Kernel, choose
+from crossfield.kernels.gpu import build
+from tests.kernels.test_back_ends import check, noise
+
+pytest.importorskip("triton")
+DTYPES = [torch.float64, torch.float32]
+
+
+def edges(kind: str) -> tuple[int, Tensor, Tensor]:
+    """Atoms, senders and ascending receivers."""
+    if kind == "none":
+        nothing = torch.zeros(0, dtype=torch.int64)
+        return 2, nothing, nothing
+    if kind == "no atoms":
+        nothing = torch.zeros(0, dtype=torch.int64)
+        return 0, nothing, nothing
+    if kind == "itself":  # one atom, and its own images
+        return 1, torch.zeros(3, dtype=torch.int64), torch.zeros(3, dtype=torch.int64)
+    # atom 2 receives nothing, atom 3 sends nothing, atom 4 receives far more than the others
+    degrees = torch.tensor([3, 2, 0, 1, 19])
+    receiver = torch.repeat_interleave(torch.arange(5), degrees)
+    generator = torch.Generator().manual_seed(1)
+    return 5, torch.tensor([0, 1, 2, 4])[torch.randint(4, (25,), generator=generator)], receiver
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize(
+    ("kind", "sizes", "channels"),
+    [
+        ("some", (0, 2, 2), 3),
+        ("some", (1, 2, 3), 21),  # not whole tiles, of more than one program
+        ("some", (2, 1, 1), 1),
+        ("none", (1, 1, 1), 4),
+        ("no atoms", (0, 1, 1), 4),
+        ("itself", (1, 2, 1), 2),
+    ],
+)
+def test_convolution(kind, sizes, channels, dtype, monkeypatch):
+    monkeypatch.setattr("crossfield.kernels.gpu.launch.convolution.WIDEST", 16)
+    monkeypatch.setattr("crossfield.kernels.gpu.launch.convolution.ROWS", 6)
+    atoms, sender, receiver = edges(kind)
+    L_in, l_max, L_out = sizes
+    paths = coupling_paths(L_in, l_max, L_out)
+    h = [noise(torch.empty(atoms, 2 * l + 1, channels), l) for l in range(L_in + 1)]
+    Y = [noise(torch.empty(len(sender), 2 * l + 1), 10 + l) for l in range(l_max + 1)]
+    w = noise(torch.empty(len(sender), len(paths), channels), 20)
+
+    def call(kernel: Kernel, *inputs: Tensor) -> list[Tensor]:
+        return kernel(list(inputs[: L_in + 1]), list(inputs[L_in + 1 : -1]), inputs[-1], sender, receiver)
+
+    check(Convolution(paths), call, [*h, *Y, w], dtype, "triton")
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize(
+    ("sizes", "channels", "atoms", "groups"),
+    [((1, 1, 4), 3, 5, 3), ((2, 1, 3), 37, 3, 1), ((3, 0, 2), 1, 1, 1), ((1, 1, 2), 4, 0, 1)],
+)
+def test_contraction(sizes, channels, atoms, groups, dtype):
+    kernel = SymmetricContraction(*sizes)
+    A = noise(torch.empty(atoms, (sizes[0] + 1) ** 2, channels), 1)
+    weights = [noise(torch.empty(groups, sum(s), channels), 2 + L) for L, s in enumerate(kernel.sizes)]
+    group = torch.arange(atoms) % groups
+    check(kernel, lambda kernel, A, *w: kernel(A, w, group), [A, *weights], dtype, "triton")
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize(("l_max", "count"), [(1, 1), (3, 33), (4, 5)])
+def test_harmonics(l_max, count, dtype):
+    unit = torch.nn.functional.normalize(noise(torch.empty(count, 3), 3), dim=1)
+    check(SphericalHarmonics(l_max), lambda kernel, u: kernel(u)[1:], [unit], dtype, "triton")
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize(("width", "rows"), [(64, 3), (5, 1100), (2, 1)])
+def test_normalisation(width, rows, dtype):
+    shapes = [(rows, width), (width,), (width,)]
+    inputs = [noise(torch.empty(*shape), k) for k, shape in enumerate(shapes)]
+    check(NormSiLU(), lambda kernel, *x: [kernel(*x)], inputs, dtype, "triton")
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize(("l_max", "channels", "atoms"), [(0, 1, 1), (3, 19, 5), (1, 200, 2)])
+def test_gate(l_max, channels, atoms, dtype):
+    others = ((atoms, 2 * l + 1, channels) for l in range(1, l_max + 1))
+    shapes = [(atoms, 1, channels * (l_max + 1)), *others]
+    x = [noise(torch.empty(*shape), l) for l, shape in enumerate(shapes)]
+    check(Gate(channels), lambda kernel, *x: kernel(list(x)), x, dtype, "triton")
+
+
+def test_kernels_are_written_once():
+    """However many atoms there are, and whichever equal partial asks for them."""
+    kernel, group = SymmetricContraction(1, 0, 2), torch.zeros(3, dtype=torch.int64)
+    backends.use(kernel, "triton")
+    weights = [noise(torch.empty(1, sum(s), 2), 1) for s in kernel.sizes]
+    kernel(noise(torch.empty(3, 4, 2), 0), weights, group)
+    before = build.function.cache_info().misses
+    kernel(noise(torch.empty(2, 4, 2), 0), weights, group[:2])
+    assert build.function.cache_info().misses == before
+
+
+def test_choice_of_the_back_end(monkeypatch):
+    gpu, cpu = torch.device("cuda"), torch.device("cpu")
+    assert choose("auto", gpu) == choose("triton", gpu) == "triton"
+    assert choose("triton", cpu) == "triton"  # by the interpreter
+    monkeypatch.setattr(build, "interpreted", lambda: False)
+    with pytest.raises(InputError, match="computes on a GPU, not on cpu"):
+        choose("triton", cpu)
+    monkeypatch.setattr(build, "installed", lambda: False)
+    assert choose("auto", gpu) == "reference"
+    monkeypatch.undo()
+    monkeypatch.setattr(build, "find_spec", lambda name: None)
+    with pytest.raises(InputError, match="needs the package triton"):
+        choose("triton", cpu)
+
+
+COMPILE = textwrap.dedent(
+    """
+    import json, sys, warnings
+    warnings.simplefilter("ignore")  # Triton's remarks on defaults of later versions
+    import torch
+    from crossfield.algebra import coupling_paths
+    from crossfield.kernels.formulas.contraction import Contraction
+    from crossfield.kernels.formulas.convolution import Product
+    from crossfield.kernels.gpu import contraction, tensor_product
+    from crossfield.kernels.gpu.build import Source
+    from crossfield.kernels.gpu.launch.tiles import Write
+    from crossfield.kernels.gpu.resources import compiled
+
+    product, c = Product(coupling_paths(1, 3, 3), 128), Contraction(3, 1, 3, 512)
+    paths = tuple(product.groups(lambda p: 0, 1)[1])
+    forward, backward = [Write(f, product=product, paths=paths)
+                         for f in (tensor_product.forward, tensor_product.backward)]
+    kernels = {
+        "messages": (Source(tensor_product.FORWARD, torch.float32, forward), 1, 1, 128),
+        "backward": (Source(tensor_product.BACKWARD, torch.float32, backward), 1, 1, 128),
+        "contraction": (
+            Source(contraction.FORWARD, torch.float32, Write(contraction.forward, c=c)), 4, 4, 32
+        ),
+    }
+    found = {}
+    for name, (source, warps, rows, channels) in kernels.items():
+        r = compiled(source, warps=warps, ROWS=rows, CHANNELS=channels)
+        found[name] = [r.registers, r.spilled, r.instructions["FFMA"]]
+    print(json.dumps(found))
+    """
+)
+
+
+def test_kernels_compile_for_a_gpu():
+    """At the sizes of the largest published model, for an H100, with nothing spilled from registers."""
+    environment = {k: v for k, v in os.environ.items() if k != "TRITON_INTERPRET"}
+    run = subprocess.run(
+        [sys.executable, "-c", COMPILE], capture_output=True, text=True, check=False, env=environment
+    )
+    assert run.returncode == 0, run.stderr
+    found = json.loads(run.stdout)
+    assert {name: spilled for name, (_, spilled, _) in found.items()} == dict.fromkeys(found, 0)
+    assert all(registers <= 255 and fused > 50 for registers, _, fused in found.values())
