@@ -8,13 +8,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from crossfield.inference.layout import Columns, Rows
 from crossfield.kernels.native.build import Function, host
 from crossfield.kernels.native.gemm import JOB, pack
-
-
-def filled(size: int, lanes: int) -> int:
-    """The next multiple of the lanes of a vector."""
-    return -(-size // lanes) * lanes
 
 
 def lanes_of(dtype: torch.dtype) -> int:
@@ -22,29 +18,10 @@ def lanes_of(dtype: torch.dtype) -> int:
     return host().machine.vector_bytes // dtype.itemsize
 
 
-class Columns(NamedTuple):
-    """Columns of a row: `times` as many as `size` numbers, which are filled up to `padded`."""
-
-    times: int
-    size: int
-    padded: int
-
-
-class Rows(NamedTuple):
-    """Where rows of numbers are: `components` of every atom, `step` apart and beginning at `first`.
-
-    `stride` is the distance from one atom to the next. All are counted in real numbers.
-    """
-
-    stride: int
-    first: int
-    step: int
-    components: int
-
-    def of(self, atoms: Tensor) -> Tensor:
-        """Places for these atoms, one component after the other."""
-        inner = self.first + self.step * torch.arange(self.components)
-        return (atoms.unsqueeze(1) * self.stride + inner).flatten()
+def places(rows: Rows, atoms: Tensor) -> Tensor:
+    """Places of rows of these atoms, one component after the other."""
+    inner = rows.first + rows.step * torch.arange(rows.components)
+    return (atoms.unsqueeze(1) * rows.stride + inner).flatten()
 
 
 class Matrix:
@@ -145,10 +122,10 @@ class _Job(NamedTuple):
     def of(self, group: int | None, atoms: Tensor | int) -> _Written:
         """For the first atoms, or for the atoms of a group."""
         chosen = torch.arange(atoms) if isinstance(atoms, int) else atoms
-        x, y = self.x_rows.of(chosen), self.y_rows.of(chosen)
+        x, y = places(self.x_rows, chosen), places(self.y_rows, chosen)
         packed = self.packed[group or 0] if len(self.packed) > 1 else self.packed[0]
-        components, places = self.x_rows.components, (x.data_ptr(), packed.data_ptr(), y.data_ptr())
-        numbers = (components, self.inner, *places[:2], self.vectors, places[2], int(self.add))
+        components, addresses = self.x_rows.components, (x.data_ptr(), packed.data_ptr(), y.data_ptr())
+        numbers = (components, self.inner, *addresses[:2], self.vectors, addresses[2], int(self.add))
         return _Written(numbers, (x, y))
 
 

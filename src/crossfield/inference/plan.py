@@ -21,7 +21,7 @@ from crossfield.inference import tables
 from crossfield.inference.freeze import Frozen, Kinds
 from crossfield.inference.last import read_out
 from crossfield.inference.layer import LARGEST_BLOCK, Block, Kernels, Layer, Scratch, State, Table
-from crossfield.inference.matrices import filled
+from crossfield.inference.layout import filled
 from crossfield.kernels.native import build, harmonics, pool
 from crossfield.kernels.native.build import PRECISIONS, Source
 from crossfield.kernels.native.tensor_product import GIVEN, SPLINE
@@ -94,7 +94,9 @@ class Plan:
         for t, layer in enumerate(self.layers):
             layer.kernels = Kernels(*rest[t * n : (t + 1) * n])
         # an atom's features of all l
-        self.block = max(8, min(LARGEST_BLOCK, BLOCK_BYTES // (self.layers[0].feature_size * dtype.itemsize)))
+        self.block = max(
+            8, min(LARGEST_BLOCK, BLOCK_BYTES // (self.layers[0].layout.feature_size * dtype.itemsize))
+        )
         self._kinds: Kinds | None = None
 
     @torch.no_grad()
@@ -168,7 +170,7 @@ class Plan:
             gY.zero_()
             slope.zero_()
         # threads cost more than they bring where there is little to do, and torch has its own without tables
-        parts = max(1, min(pool.threads(), N * self.layers[0].feature_size // WORTH_A_THREAD))
+        parts = max(1, min(pool.threads(), N * self.layers[0].layout.feature_size // WORTH_A_THREAD))
         parts = parts if self.radial is not None else 1
         self._parts = pool.cut(work.numpy(), parts) if N else []
         return State(
@@ -195,17 +197,17 @@ class Plan:
         for t, layer in enumerate(self.layers):
             found["inverse", t] = self._array("inverse", t, (N, 1))
             if t:
-                found["u", t] = self._array("u", t, (N, layer.u_in_size))
-                found["carry", t] = self._array("carry", t, (N, layer.carry_in_size))
+                found["u", t] = self._array("u", t, (N, layer.layout.u_in_size))
+                found["carry", t] = self._array("carry", t, (N, layer.layout.carry_in_size))
             if gradient and t:
-                found["gu", t] = self._array("gu", t, (len(self._parts), N, layer.u_in_size)).zero_()
-                found["gcarry", t] = self._array("gcarry", t, (N, layer.carry_in_size))
+                found["gu", t] = self._array("gu", t, (len(self._parts), N, layer.layout.u_in_size)).zero_()
+                found["gcarry", t] = self._array("gcarry", t, (N, layer.layout.carry_in_size))
             if gradient and t < last:
                 if layer.frozen.divisor is not None:
-                    found["m", t] = self._array("m", t, (N, layer.message_size))
-                found["A", t] = self._array("A", t, (N, layer.feature_size))
-            if gradient and t < last and layer.gated:
-                found["x", t] = self._array("x", t, (N, layer.gate_size))
+                    found["m", t] = self._array("m", t, (N, layer.layout.message_size))
+                found["A", t] = self._array("A", t, (N, layer.layout.feature_size))
+            if gradient and t < last and layer.layout.gated:
+                found["x", t] = self._array("x", t, (N, layer.layout.gate_size))
         return found
 
     def _padded_kinds(self, graph: Graph) -> Kinds:
@@ -226,7 +228,7 @@ class Plan:
         u, carry = padded(found.u), padded(found.carry)
         assert u is not None
         assert carry is not None
-        assert carry.shape[1] == layer.carry_rows[0].step
+        assert carry.shape[1] == layer.layout.carry_rows[0].step
         self._kinds = Kinds(u, padded(found.res, C), padded(found.u_next), carry, found.offset)
         return self._kinds
 
@@ -283,11 +285,11 @@ class Plan:
         layer, table = self.layers[-1], self._table(b, d, graph, len(self.layers) - 1)
         layer.forward(b, table)
         width = self.frozen.first_map.shape[1]  # hidden scalars, and then the energy read out before
-        hidden = b.scratch.get("carry", b.size, layer.carry_size)
+        hidden = b.scratch.get("carry", b.size, layer.layout.carry_size)
         found = read_out(self.frozen.readout, hidden[:, :width].numpy())
         b.state.energy[b.begin : b.end] = torch.from_numpy(found.energy) + hidden[:, width]
         if gradient:
-            g = b.scratch.get("gcarry", b.size, layer.carry_size).zero_()
+            g = b.scratch.get("gcarry", b.size, layer.layout.carry_size).zero_()
             g[:, :width] = torch.from_numpy(found.gradient)
             g[:, width] = 1.0
             g *= self.frozen.scale
@@ -302,7 +304,7 @@ class Plan:
         z = b.state.element
         sender, receiver = z[graph.sender[e0:e1]], z[graph.receiver[e0:e1]]
         found = tables.evaluate(self.frozen, layer.frozen, d[e0:e1], sender, receiver)
-        P, C, Ce = len(layer.product.paths), layer.product.channels, layer.frozen.edge_channels
+        P, C, Ce = len(layer.layout.product.paths), layer.layout.product.channels, layer.frozen.edge_channels
         weights = torch.zeros(e1 - e0, GIVEN, P, C, dtype=self.dtype)
         for k, values in enumerate((found.weights, found.weights_slope)):
             weights[:, k, :, :Ce] = values.unflatten(1, (P, Ce))

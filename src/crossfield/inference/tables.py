@@ -21,7 +21,8 @@ from torch import Tensor
 
 from crossfield.errors import InputError
 from crossfield.inference.freeze import Frozen, FrozenLayer
-from crossfield.inference.matrices import filled, lanes_of
+from crossfield.inference.layout import filled
+from crossfield.inference.matrices import lanes_of
 from crossfield.model import Model
 from crossfield.model.layer import EdgeGeometry, LayerShape
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from crossfield.kernels.formulas.convolution import Coefficients, PathGradient, Product, message
-from crossfield.kernels.formulas.number import Dual
+from crossfield.kernels.formulas.number import Dual, sum_of
+from crossfield.kernels.gpu.edges import polynomial, polynomial_slope
 from crossfield.kernels.gpu.emit import Code, Value
 
 TILES = ("ROWS", "CHANNELS")  # atoms and channels of a program
@@ -20,21 +21,27 @@ _OUT = ("first", "order", "receiver", "g", "h", "Y", "w")
 _FOUND = ("gh", "gY", "gw", "n_part", "n_atoms", "n_edges", *TILES)
 BACKWARD = (*_OUT, *_FOUND)
 BACKWARD_TANGENT = (*_OUT, "vh", "vY", "vw", *_FOUND)
+# in inference, weights are polynomials of s whose coefficients are in a table
+_TABLE = ("h", "Y", "knot", "s", "table")
+MESSAGES = ("first", "sender", *_TABLE, "inverse", "m", "n_begin", "n_end", "n_edges", *TILES)
+_REVERSE = ("gY", "slope", "n_begin", "n_end", "n_edges", *TILES)
+MESSAGES_REVERSE = ("first", "sender", *_TABLE, "g", *_REVERSE)
+MESSAGES_TO_SENDER = ("first", "order", "receiver", *_TABLE, "g", "gh", *_REVERSE)
 
 
 class Tile:
     """The atoms and channels of a program, and the edges that it goes through."""
 
-    def __init__(self, code: Code, product: Product, *, tangent: bool) -> None:
-        self.code, self.product, self.tangent = code, product, tangent
+    def __init__(self, code: Code, product: Product, *, tangent: bool = False, knot: int = 0) -> None:
+        self.code, self.product, self.tangent, self.knot = code, product, tangent, knot
         self.T = Coefficients(product.paths)
 
-    def open(self) -> None:
+    def open(self, begin: str = "0", end: str = "n_atoms") -> None:
         """Which atoms and channels they are, and how many edges the busiest atom has."""
         for line in (
-            "i = tl.program_id(0).to(tl.int64) * ROWS + tl.arange(0, ROWS)",
+            f"i = {begin} + tl.program_id(0).to(tl.int64) * ROWS + tl.arange(0, ROWS)",
             "c = tl.program_id(1) * CHANNELS + tl.arange(0, CHANNELS)",
-            "inside = i < n_atoms",
+            f"inside = i < {end}",
             f"channel = (c < {self.product.channels})[None, :]",
             "begin = tl.load(first + i, mask=inside, other=0)",
             "end = tl.load(first + i + 1, mask=inside, other=0)",
@@ -88,9 +95,19 @@ class Tile:
         rows = self.product.rows_in
         return [self.moving("h", atom, rows, row) for row in range(l1 * l1, (l1 + 1) ** 2)]
 
-    def weight(self, p: int) -> Dual[Value]:
-        """Radial weight of a path."""
-        return self.moving("w", "e", len(self.product.paths), p)
+    def weight(self, p: int, *, slope: bool = False) -> Dual[Value]:
+        """Radial weight of a path; from a table, with `slope`, it moves as the length does."""
+        if not self.knot:
+            return self.moving("w", "e", len(self.product.paths), p)
+        rows = self.knot * len(self.product.paths)
+        x = Value(self.code, "x")
+        c = [self.row("table", "row", rows, k * len(self.product.paths) + p) for k in range(self.knot)]
+        return Dual(polynomial(x, c), polynomial_slope(x, c[1:]) if slope else None)
+
+    def read_place(self) -> None:
+        """Where in the table the edge is."""
+        self.code.line("row = tl.load(knot + e, mask=there, other=0)")
+        self.code.line("x = tl.load(s + e, mask=there, other=0.0)[:, None]")
 
 
 def forward(code: Code, product: Product, paths: tuple[int, ...], *, tangent: bool = False) -> None:
@@ -154,3 +171,104 @@ def backward(code: Code, product: Product, paths: tuple[int, ...], *, tangent: b
             code.line(f"tl.store({place}, tl.sum({gY.text}, axis=1), mask=there)")
     for m1, total in enumerate(gh):
         t.store(total, "gh", "i", product.rows_in, l1 * l1 + m1, "kept")
+
+
+def messages(code: Code, product: Product, paths: tuple[int, ...], *, knot: int, divided: bool) -> None:
+    """Messages of some paths of one l1 to the atoms n_begin <= i < n_end, for which `m` has rows.
+
+    Args:
+        code: to write to.
+        product: sizes.
+        paths: which of them.
+        knot: coefficients of the table's polynomials.
+        divided: whether messages are multiplied by `inverse` of their receiver.
+    """
+    t = Tile(code, product, knot=knot)
+    t.open("n_begin", "n_end")
+    sums = {
+        (p, m3): code.zeros(f"m_{p}_{m3}", "(ROWS, CHANNELS)")
+        for p in paths
+        for m3 in range(2 * product.paths[p].l3 + 1)
+    }
+    with code.block("for k in range(0, most):"):
+        t.read_edge("k_e")
+        t.read_place()
+        code.line("j = tl.load(sender + e, mask=there, other=0)")
+        h = [x.value for x in t.features(product.paths[paths[0]].l1, "j")]
+        T = {p: {m: x.value for m, x in of.items()} for p, of in t.coefficients(paths).items()}
+        for p in paths:
+            for m3, x in message(product.paths[p], T[p], h, t.weight(p).value).items():
+                code.add(sums[p, m3], x)
+    code.line("kept = inside[:, None] & channel")
+    code.line("own = i - n_begin")
+    if divided:
+        code.line("factor = tl.load(inverse + i, mask=inside, other=0.0)[:, None]")
+    for (p, m3), total in sums.items():
+        found = total * Value(code, "factor") if divided else total
+        t.store(found, "m", "own", product.rows_out, product.row(p, m3), "kept")
+
+
+def messages_reverse(
+    code: Code, product: Product, paths: tuple[int, ...], *, knot: int, to_sender: bool, add: bool
+) -> None:
+    """Gradients by harmonics and lengths due to some paths of one l1, from that by the messages, g.
+
+    With `to_sender`, atoms send: g is that of all atoms, and the gradient by their features is added to gh.
+    Without it, they receive: g begins with the atom `n_begin`, and there is none by features.
+
+    Args:
+        code: to write to.
+        product: sizes.
+        paths: which of them.
+        knot: coefficients of the table's polynomials.
+        to_sender: see above.
+        add: whether gradients by harmonics and lengths are added to what is there.
+    """
+    t = Tile(code, product, knot=knot)
+    t.open("n_begin", "n_end")
+    l1 = product.paths[paths[0]].l1
+    code.line("kept = inside[:, None] & channel")
+    code.line("own = i - n_begin")
+    rows = {p: [product.row(p, m3) for m3 in range(2 * product.paths[p].l3 + 1)] for p in paths}
+    if to_sender:
+        h = [Dual(t.row("h", "i", product.rows_in, row, "kept")) for row in range(l1 * l1, (l1 + 1) ** 2)]
+    else:
+        g = {p: [Dual(t.row("g", "own", product.rows_out, r, "kept")) for r in rows[p]] for p in paths}
+    gh = [code.zeros(f"gh_{m1}", "(ROWS, CHANNELS)") for m1 in range(2 * l1 + 1) if to_sender]
+    code.line("part = tl.program_id(1).to(tl.int64)")
+    with code.block("for k in range(0, most):"):
+        t.read_edge("tl.load(order + k_e, mask=there, other=0)" if to_sender else "k_e")
+        t.read_place()
+        if to_sender:
+            code.line("far = tl.load(receiver + e, mask=there, other=0)")
+            g = {p: [Dual(t.row("g", "far", product.rows_out, r)) for r in rows[p]] for p in paths}
+        else:
+            code.line("far = tl.load(sender + e, mask=there, other=0)")
+            h = t.features(l1, "far")
+        T = t.coefficients(paths)
+        gT: dict[int, Value] = {}
+        slopes = []
+        for p in paths:
+            w = t.weight(p, slope=True)
+            found = PathGradient.of(T[p], h, Dual(w.value), g[p])
+            slopes.append(found.gw.value * w.part(True))
+            for m1, x in found.gh.items():
+                if to_sender:
+                    code.add(gh[m1], x.value)
+            gT |= {t.T.entries[p][m]: x.value for m, x in found.gT.items()}
+        gY = t.T.gradient(gT)
+        for k in range(product.harmonics):
+            _sum_to(code, gY.get(k), f"gY + (part * {product.harmonics} + {k}) * n_edges + e", add)
+        _sum_to(code, sum_of(slopes), "slope + part * n_edges + e", add)
+    for m1, total in enumerate(gh):
+        before = t.row("gh", "i", product.rows_in, l1 * l1 + m1, "kept")
+        t.store(before + total, "gh", "i", product.rows_in, l1 * l1 + m1, "kept")
+
+
+def _sum_to(code: Code, x: Value | None, place: str, add: bool) -> None:
+    """Write the sum over channels, or add it to what is there."""
+    if x is None and add:
+        return
+    total = f"tl.zeros((ROWS,), {code.real})" if x is None else f"tl.sum({x.text}, axis=1)"
+    before = f"tl.load({place}, mask=there, other=0.0) + " if add else ""
+    code.line(f"tl.store({place}, {before}{total}, mask=there)")

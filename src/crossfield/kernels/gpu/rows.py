@@ -1,0 +1,137 @@
+"""Kernels whose sizes are arguments: products with matrices, gathering, sums over edges.
+
+These are plain Triton; what depends on paths and couplings is written by `tensor_product` and `contraction`.
+"""
+
+import triton
+import triton.language as tl
+
+# what `products` is told about each l, in whole numbers
+JOB = ("components", "inner", "columns", "w_first", "x_first", "x_step", "y_first", "y_step", "add")
+
+
+@triton.jit(do_not_specialize=["n_atoms", "x_stride", "y_stride", "n_jobs"])
+def products(
+    x,
+    w,
+    y,
+    jobs,
+    slots,
+    groups,
+    n_atoms,
+    x_stride,
+    y_stride,
+    GROUPED: tl.constexpr,
+    ALIGNED: tl.constexpr,
+    PRECISION: tl.constexpr,
+    ROWS: tl.constexpr,
+    COLUMNS: tl.constexpr,
+    INNER: tl.constexpr,
+):
+    """y[n, m] = x[n, m] @ w of every l, or added to y.
+
+    Rows are the components m of the atoms n of one l, a program has ROWS of them and COLUMNS of the result.
+    With GROUPED, the atoms are those of `slots`, -1 for none, of which ROWS in a row are of one group, and
+    each group has a matrix of its own. ALIGNED says that all places are multiples of 4.
+    """
+    job = jobs + tl.program_id(2) * 9
+    components = tl.load(job)
+    inner = tl.load(job + 1)
+    columns = tl.load(job + 2)
+    w_first = tl.load(job + 3)
+    x_first = tl.load(job + 4)
+    x_step = tl.load(job + 5)
+    y_first = tl.load(job + 6)
+    y_step = tl.load(job + 7)
+    add = tl.load(job + 8)
+    if ALIGNED:
+        inner = tl.multiple_of(inner, 4)
+        columns = tl.multiple_of(columns, 4)
+        w_first = tl.multiple_of(w_first, 4)
+        x_first = tl.multiple_of(x_first, 4)
+        x_step = tl.multiple_of(x_step, 4)
+        y_first = tl.multiple_of(y_first, 4)
+        y_step = tl.multiple_of(y_step, 4)
+        x_stride = tl.multiple_of(x_stride, 4)
+        y_stride = tl.multiple_of(y_stride, 4)
+    start = tl.program_id(0).to(tl.int64) * ROWS
+    column = tl.program_id(1) * COLUMNS + tl.arange(0, COLUMNS)
+    if (start < n_atoms * components) & (tl.program_id(1) * COLUMNS < columns):
+        row = start + tl.arange(0, ROWS)
+        atom = row // components
+        there = atom < n_atoms
+        m = row - atom * components
+        if GROUPED:
+            group = tl.load(groups + start // (ROWS * components))
+            w_first += group * inner * columns
+            atom = tl.load(slots + atom, mask=there, other=-1)
+            there = atom >= 0
+        x_row = x + atom * x_stride + x_first + m * x_step
+        fits = column < columns
+        total = tl.zeros((ROWS, COLUMNS), x.dtype.element_ty)
+        for k0 in range(0, inner, INNER):
+            k = k0 + tl.arange(0, INNER)
+            a = tl.load(x_row[:, None] + k[None, :], mask=there[:, None] & (k < inner)[None, :], other=0.0)
+            b = tl.load(
+                w + w_first + k[:, None] * columns + column[None, :],
+                mask=(k < inner)[:, None] & fits[None, :],
+                other=0.0,
+            )
+            total = tl.dot(a, b, total, input_precision=PRECISION, out_dtype=x.dtype.element_ty)
+        place = (y + atom * y_stride + y_first + m * y_step)[:, None] + column[None, :]
+        kept = there[:, None] & fits[None, :]
+        total += tl.load(place, mask=kept & (add != 0), other=0.0)
+        tl.store(place, total, mask=kept)
+
+
+@triton.jit(do_not_specialize=["n_atoms", "size", "y_stride"])
+def gather(table, index, y, n_atoms, size, y_stride, ROWS: tl.constexpr, COLUMNS: tl.constexpr):
+    """y[n] = table[index[n]], rows of `size` numbers."""
+    n = tl.program_id(0).to(tl.int64) * ROWS + tl.arange(0, ROWS)
+    c = tl.program_id(1) * COLUMNS + tl.arange(0, COLUMNS)
+    there = n < n_atoms
+    row = tl.load(index + n, mask=there, other=0)
+    kept = there[:, None] & (c < size)[None, :]
+    found = tl.load(table + row[:, None] * size + c[None, :], mask=kept, other=0.0)
+    tl.store(y + n[:, None] * y_stride + c[None, :], found, mask=kept)
+
+
+@triton.jit(do_not_specialize=["n_begin", "n_end"])
+def divisor(first, knot, s, table, law, inverse, n_begin, n_end, KNOT: tl.constexpr, ROWS: tl.constexpr):
+    """inverse[i] = 1 / (alpha + beta rho), rho the sum of a function of the length over the edges of atom i.
+
+    A knot of the table has KNOT coefficients of a polynomial of s; `law` is (alpha, beta).
+    """
+    i = n_begin + tl.program_id(0).to(tl.int64) * ROWS + tl.arange(0, ROWS)
+    inside = i < n_end
+    begin = tl.load(first + i, mask=inside, other=0)
+    end = tl.load(first + i + 1, mask=inside, other=0)
+    rho = tl.zeros((ROWS,), table.dtype.element_ty)
+    for k in range(tl.max(end - begin, axis=0)):
+        e = begin + k
+        there = e < end
+        x = tl.load(s + e, mask=there, other=0.0)
+        row = table + tl.load(knot + e, mask=there, other=0) * KNOT
+        value = tl.load(row + KNOT - 1, mask=there, other=0.0)
+        for r in tl.static_range(1, KNOT):
+            value = value * x + tl.load(row + KNOT - 1 - r, mask=there, other=0.0)
+        rho += value
+    tl.store(inverse + i, 1.0 / (tl.load(law) + tl.load(law + 1) * rho), mask=inside)
+
+
+@triton.jit(do_not_specialize=["n_atoms", "size"])
+def scale_reverse(inverse, law, m, gm, grho, n_atoms, size, ROWS: tl.constexpr, COLUMNS: tl.constexpr):
+    """The gradients by what was divided (in place of gm), and by rho; m is what was divided."""
+    n = tl.program_id(0).to(tl.int64) * ROWS + tl.arange(0, ROWS)
+    there = n < n_atoms
+    factor = tl.load(inverse + n, mask=there, other=0.0)
+    total = tl.zeros((ROWS, COLUMNS), m.dtype.element_ty)
+    for c0 in range(0, size, COLUMNS):
+        c = c0 + tl.arange(0, COLUMNS)
+        place = n[:, None] * size + c[None, :]
+        kept = there[:, None] & (c < size)[None, :]
+        g = tl.load(gm + place, mask=kept, other=0.0)
+        total += g * tl.load(m + place, mask=kept, other=0.0)
+        tl.store(gm + place, g * factor[:, None], mask=kept)
+    found = tl.sum(total, axis=1) * factor * tl.load(law + 1)
+    tl.store(grho + n, 0.0 - found, mask=there)
