@@ -142,7 +142,7 @@ def test_too_many_elements_for_tables(monkeypatch):
     expected = potential.predict(molecule("H2O"))[0]
     made = potential._prepared._sets[0].tables
     size = sum(x.numel() * x.itemsize for x in made.weights)
-    assert tables.size(potential.model, 2, made.start, made.step) == size
+    assert tables.size(potential.model, 2, made.start, made.step, made.form) == size
     monkeypatch.setattr(tables, "LARGEST", int(1.5 * size))
     potential.predict(molecule("NH3"))  # two other elements, of which three would be too many
     with pytest.raises(InputError, match="table_accuracy=None"):

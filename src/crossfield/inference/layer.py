@@ -13,6 +13,7 @@ from torch import Tensor
 from crossfield.inference.freeze import FrozenLayer, Kinds
 from crossfield.inference.layout import Layout
 from crossfield.inference.matrices import Matrix, Products, lanes_of
+from crossfield.inference.memory import Scratch
 from crossfield.kernels.native import contraction, gemm, pointwise
 from crossfield.kernels.native import tensor_product as product
 from crossfield.kernels.native.build import PRECISIONS, Function, Source
@@ -67,21 +68,6 @@ class State:
     t: Tensor  # (stride,) and how far from there to the next
     arrays: dict[tuple[str, int], Tensor]  # of layers: (N, size), or (parts, N, size) where parts add up
     energy: Tensor  # (N,) of the readouts, without scale
-
-
-class Scratch:
-    """Memory of one thread, for one block of atoms."""
-
-    def __init__(self, dtype: torch.dtype) -> None:
-        self.dtype = dtype
-        self._kept: dict[str, Tensor] = {}
-
-    def get(self, name: str, rows: int, size: int) -> Tensor:
-        """An array (rows, size); what is in it is left over from before."""
-        have = self._kept.get(name)
-        if have is None or have.numel() < rows * size:
-            have = self._kept[name] = torch.empty(rows * size, dtype=self.dtype)
-        return have[: rows * size].view(rows, size)
 
 
 class Block(NamedTuple):

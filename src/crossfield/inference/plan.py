@@ -8,10 +8,8 @@ times paths or channels.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from functools import partial
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -19,47 +17,17 @@ from torch import Tensor
 from crossfield.graph import Graph
 from crossfield.inference import tables
 from crossfield.inference.freeze import Frozen, Kinds
-from crossfield.inference.last import read_out
-from crossfield.inference.layer import LARGEST_BLOCK, Block, Kernels, Layer, Scratch, State, Table
+from crossfield.inference.last import Readout
+from crossfield.inference.layer import LARGEST_BLOCK, Block, Kernels, Layer, State, Table
 from crossfield.inference.layout import filled
+from crossfield.inference.memory import Memory
+from crossfield.inference.results import Evaluated
 from crossfield.kernels.native import build, harmonics, pool
 from crossfield.kernels.native.build import PRECISIONS, Source
 from crossfield.kernels.native.tensor_product import GIVEN, SPLINE
 
 WORTH_A_THREAD = 32_768  # features of atoms; measured at 128 and 512 channels
 BLOCK_BYTES = 1 << 20  # of a block's features, of all l: what a core's second cache holds
-
-
-class Evaluated(NamedTuple):
-    """What a plan finds; float64."""
-
-    energies: Tensor  # (N,) eV
-    gradient: Tensor | None  # (E, 3) eV/Å, by edge vectors
-
-
-class Memory:
-    """Memory that is used again from one evaluation to the next, and by one plan after the other."""
-
-    def __init__(self, dtype: torch.dtype) -> None:
-        self.dtype = dtype
-        self._arrays: dict[tuple[str, int], Tensor] = {}
-        self._scratch: list[Scratch] = []
-
-    def array(
-        self, name: str, layer: int, shape: tuple[int, ...], dtype: torch.dtype | None = None
-    ) -> Tensor:
-        """An array for all atoms or edges; what is in it is left over from before."""
-        size = math.prod(shape)
-        have = self._arrays.get((name, layer))
-        if have is None or have.numel() < size:
-            have = self._arrays[name, layer] = torch.empty(size, dtype=dtype or self.dtype)
-        return have[:size].view(shape)
-
-    def scratch(self, part: int) -> Scratch:
-        """Of one thread."""
-        while len(self._scratch) <= part:
-            self._scratch.append(Scratch(self.dtype))
-        return self._scratch[part]
 
 
 class Plan:
@@ -78,6 +46,7 @@ class Plan:
         radial: tables.Tables | None,
     ) -> None:
         self.frozen, self.dtype, self.radial = frozen, dtype, radial
+        self.readout = Readout.of_numpy(frozen.readout, dtype)
         config = frozen.config
         rows = SPLINE if radial is not None else GIVEN
         self.layers = [Layer(f, t, config.channels, dtype, rows) for t, f in enumerate(frozen.layers)]
@@ -286,7 +255,7 @@ class Plan:
         layer.forward(b, table)
         width = self.frozen.first_map.shape[1]  # hidden scalars, and then the energy read out before
         hidden = b.scratch.get("carry", b.size, layer.layout.carry_size)
-        found = read_out(self.frozen.readout, hidden[:, :width].numpy())
+        found = self.readout(hidden[:, :width].numpy())
         b.state.energy[b.begin : b.end] = torch.from_numpy(found.energy) + hidden[:, width]
         if gradient:
             g = b.scratch.get("gcarry", b.size, layer.layout.carry_size).zero_()

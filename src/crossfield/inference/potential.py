@@ -13,10 +13,9 @@ from torch import Tensor
 
 from crossfield.errors import InputError
 from crossfield.graph import Edges, Graph, collate
-from crossfield.inference.plan import Evaluated
 from crossfield.inference.prepared import ACCURACY, Prepared
 from crossfield.inference.read import read_graph
-from crossfield.inference.results import Result, split
+from crossfield.inference.results import Evaluated, Result, split
 from crossfield.kernels.backend import Backend, choose, use
 from crossfield.model.derivatives import Prediction, assemble, evaluate, hessian
 from crossfield.model.model import Model
@@ -65,7 +64,7 @@ class Potential:
         self.backend: Backend = choose(backend, model.device)
         self.table_accuracy = table_accuracy
         use(self.model, self.backend)
-        self._prepared = Prepared(self.model, table_accuracy) if self.backend != "reference" else None
+        self._prepared = self._new_prepared()
         chosen = head or model.default_head
         self.head = model.heads[head_index(model.heads, chosen)].name if chosen else None
         if self.head is None and len(model.heads) == 1:
@@ -82,10 +81,14 @@ class Potential:
         """For copies and other processes, which prepare their own."""
         return {**self.__dict__, "_prepared": None}
 
+    def _new_prepared(self) -> Prepared | None:
+        if self.backend == "reference":
+            return None
+        return Prepared(self.model, self.table_accuracy, self.backend)
+
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        if self.backend != "reference":
-            self._prepared = Prepared(self.model, self.table_accuracy)
+        self._prepared = self._new_prepared()
 
     @property
     def heads(self) -> list[str]:

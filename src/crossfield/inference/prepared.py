@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Collection, Iterable
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -12,8 +13,11 @@ from crossfield.errors import InputError
 from crossfield.graph import Graph
 from crossfield.inference import tables
 from crossfield.inference.freeze import Frozen
-from crossfield.inference.plan import Evaluated, Memory, Plan
+from crossfield.inference.memory import Memory
+from crossfield.inference.plan import Plan
+from crossfield.inference.results import Evaluated
 from crossfield.inference.tables import Tables
+from crossfield.kernels.backend import Backend
 from crossfield.messages import say
 from crossfield.model import Model
 
@@ -28,13 +32,20 @@ TOGETHER = 8  # elements that come one after the other and share tables; more ar
 KEPT = 8  # sets of elements that are prepared at a time
 
 
+class AnyPlan(Protocol):
+    """What evaluates structures, whatever runs it."""
+
+    def evaluate(self, graph: Graph, r: Tensor, memory: Memory, *, gradient: bool = True) -> Evaluated:
+        """Energies of atoms, and their derivatives by edge vectors; see `Plan.evaluate`."""
+
+
 class _Set:
     """What is prepared for some elements."""
 
     def __init__(self, elements: Iterable[int]) -> None:
         self.elements = tuple(sorted(elements))  # indices among those of the model
         self.tables: Tables | None = None
-        self.plans: dict[tuple[int, bool], Plan] = {}  # by head, and whether without tables
+        self.plans: dict[tuple[int, bool], AnyPlan] = {}  # by head, and whether without tables
 
     def covers(self, elements: Collection[int]) -> bool:
         return set(elements) <= set(self.elements)
@@ -50,12 +61,14 @@ class Prepared:
     crystal, gets tables for each, and those of the last are kept.
 
     Args:
-        model: the model, on the CPU.
+        model: the model.
         accuracy: of tables, eV/atom; None: radial functions are evaluated for every edge.
+        backend: that plans are for.
     """
 
-    def __init__(self, model: Model, accuracy: float | None) -> None:
-        self.model, self.accuracy = model, accuracy
+    def __init__(self, model: Model, accuracy: float | None, backend: Backend) -> None:
+        self.model, self.accuracy, self.backend = model, accuracy, backend
+        self._form = tables.POLYNOMIALS if backend == "triton" else tables.BASIS_SPLINES
         self._lock = threading.Lock()
         self._begin()
 
@@ -67,7 +80,7 @@ class Prepared:
         self._step = 0.0  # Å; of the tables, once it is known
         self._start = tables.START
         self._sets: list[_Set] = []  # the one that was used last comes first
-        self._memory = Memory(self.model.dtype)
+        self._memory = Memory(self.model.dtype, self.model.device)
 
     def _state_of_model(self) -> list[tuple[int, int]]:
         """What changes when a parameter does, or when its memory or precision does."""
@@ -90,7 +103,7 @@ class Prepared:
         """Energies of atoms, and their derivatives by edge vectors.
 
         Args:
-            graph: structures for one head, on the CPU; its edges have been checked.
+            graph: structures for one head, on the model's device; its edges have been checked.
             r: (E, 3) edge vectors, Å, float64.
             gradient: whether to find the derivatives.
             exact: whether to do without tables.
@@ -108,7 +121,7 @@ class Prepared:
             plan = self._plan(graph, head, shortest, exact)
             return plan.evaluate(graph, r, self._memory, gradient=gradient)
 
-    def _plan(self, graph: Graph, head: int, shortest: float, exact: bool) -> Plan:
+    def _plan(self, graph: Graph, head: int, shortest: float, exact: bool) -> AnyPlan:
         wanted = set(self.model.element_of[graph.Z].unique().tolist())
         if min(wanted) < 0:
             raise InputError("there are elements outside the model")
@@ -133,12 +146,19 @@ class Prepared:
                 return _Set(elements)
         return _Set(wanted)
 
-    def _made(self, chosen: _Set, head: int, exact: bool) -> Plan:
+    def _made(self, chosen: _Set, head: int, exact: bool) -> AnyPlan:
         if (head, exact) not in chosen.plans:
             frozen = Frozen(self.model, head, chosen.elements)
             radial = None if exact else self._radial(chosen, frozen)
-            chosen.plans[head, exact] = Plan(frozen, self.model.dtype, radial)
+            chosen.plans[head, exact] = self._new_plan(frozen, radial)
         return chosen.plans[head, exact]
+
+    def _new_plan(self, frozen: Frozen, radial: Tables | None) -> AnyPlan:
+        if self.backend == "triton":
+            from crossfield.inference.gpu.plan import GpuPlan
+
+            return GpuPlan(frozen, self.model.dtype, self.model.device, radial)
+        return Plan(frozen, self.model.dtype, radial)
 
     def _fits(self, head: int, elements: Collection[int]) -> bool:
         """Whether tables of these elements are not too large."""
@@ -148,7 +168,7 @@ class Prepared:
         """Bytes of tables of some elements; 0 without tables."""
         if self.accuracy is None:
             return 0
-        return tables.size(self.model, len(elements), self._start, self._step_for(head))
+        return tables.size(self.model, len(elements), self._start, self._step_for(head), self._form)
 
     def _step_for(self, head: int) -> float:
         assert self.accuracy is not None
@@ -170,6 +190,7 @@ class Prepared:
                 start=self._start,
                 step=step,
                 dtype=self.model.dtype,
+                form=self._form,
                 others=[s.tables for s in self._sets if s.tables is not None],
             )
             if made.error <= self.accuracy * TOLERANCE:

@@ -1,8 +1,9 @@
-"""Predictions for single structures, as numpy arrays."""
+"""What plans find, and predictions for single structures as numpy arrays."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -11,6 +12,13 @@ from torch import Tensor
 
 from crossfield.graph import Graph
 from crossfield.model.derivatives import Prediction
+
+
+class Evaluated(NamedTuple):
+    """What a plan finds; float64."""
+
+    energies: Tensor  # (N,) eV
+    gradient: Tensor | None  # (E, 3) eV/Å, by edge vectors
 
 
 @dataclass(frozen=True)

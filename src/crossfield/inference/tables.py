@@ -10,7 +10,7 @@ start is made instead.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -68,20 +68,48 @@ def evaluate(frozen: Frozen, layer: FrozenLayer, d: Tensor, sender: Tensor, rece
     return Radial(w, w_slope, rho, rho_slope) if rho.shape[1] else Radial(w, w_slope, None, None)
 
 
+class Form(NamedTuple):
+    """How a spline is written down, from its coefficients c (knots + 2, functions)."""
+
+    numbers: int  # that each row has for every function
+    more: int  # rows than knots
+    lanes: Callable[[torch.dtype], int]  # channels are filled up to a multiple of them
+    rows: Callable[[Array, float], Array]  # from c and the distance of knots, (rows, numbers, functions)
+
+
+def _basis_splines(c: Array, step: float) -> Array:
+    return np.stack([c, np.diff(c, axis=0, append=c[-1:]) / step], axis=1)  # the last slope is never read
+
+
+def _polynomials(c: Array, step: float) -> Array:
+    a, b, d, e = c[:-3], c[1:-2], c[2:-1], c[3:]
+    of_t = [(a + 4 * b + d) / 6, (d - a) / 2, (a - 2 * b + d) / 2, (3 * (b - d) + e - a) / 6]
+    found = np.stack([x / step**k for k, x in enumerate(of_t)], axis=1)
+    return np.concatenate([found, np.zeros_like(found[:1])])
+
+
+# Row k has coefficient k of the spline and of its derivative: at x = (d - start) / step, rows floor(x) to
+# floor(x) + 3 count. Little memory, for processors whose caches hold it.
+BASIS_SPLINES = Form(2, 2, lanes_of, _basis_splines)
+# Row k has the polynomial of d - start - k step up to the next knot, and the last row, for all from the
+# cutoff on, zeros. Twice the memory, of which value and derivative together read the least.
+POLYNOMIALS = Form(4, 0, lambda dtype: 1, _polynomials)
+
+
 @dataclass(frozen=True)
 class Tables:
     """Splines for all ordered pairs of the elements of a frozen model.
 
-    Row k of a pair (s, t) is row `(s * elements + t) * rows + k`. At a distance d, with
-    x = (d - start) / step, rows floor(x) to floor(x) + 3 count.
+    Row k of a pair (s, t) is row `(s * elements + t) * rows + k`.
     """
 
+    form: Form
     elements: tuple[int, ...]  # indices among those of the model
     start: float  # Å
     step: float  # Å
     rows: int  # per pair
-    weights: list[Tensor]  # per layer (pairs * rows, 2, paths, channels): functions, and their derivatives
-    densities: list[Tensor | None]  # per layer (pairs * rows, 2)
+    weights: list[Tensor]  # per layer (pairs * rows, numbers, paths, channels)
+    densities: list[Tensor | None]  # per layer (pairs * rows, numbers)
     error: float  # largest deviation between knots, as `step_for` counts it
 
     def fits(self, other: Tables) -> bool:
@@ -113,7 +141,13 @@ def step_for(frozen: Frozen, tolerance: float) -> float:
 
 
 def build(
-    frozen: Frozen, *, start: float, step: float, dtype: torch.dtype, others: Sequence[Tables] = ()
+    frozen: Frozen,
+    *,
+    start: float,
+    step: float,
+    dtype: torch.dtype,
+    form: Form = BASIS_SPLINES,
+    others: Sequence[Tables] = (),
 ) -> Tables:
     """Make tables.
 
@@ -122,21 +156,23 @@ def build(
         start: shortest distance, Å; they begin at the last knot before it.
         step: distance of knots, Å, counted down from the cutoff.
         dtype: of the tables.
-        others: tables of the same model, from which pairs are taken over where knots and dtype are the same.
+        form: how they are written down.
+        others: tables of the same model and form, from which pairs are taken over where knots and dtype are
+            the same.
 
     Raises:
         InputError: the tables would be larger than 4 GiB.
     """
     n = len(frozen.elements)
     knots = _knots(frozen.config.cutoff, start, step)
-    start, rows = frozen.config.cutoff - (knots - 1) * step, knots + 2
-    if size(frozen.model, n, start, step, dtype) > LARGEST:
+    start, rows = frozen.config.cutoff - (knots - 1) * step, knots + form.more
+    if size(frozen.model, n, start, step, form, dtype) > LARGEST:
         raise InputError(
             f"tables for {n} elements would take more than {LARGEST >> 30} GiB: "
             "evaluate fewer elements at a time, or without tables (table_accuracy=None)"
         )
     elements = tuple(frozen.elements.tolist())
-    made = _empty(frozen, elements, start, step, rows, dtype)
+    made = _empty(frozen, elements, start, step, rows, dtype, form)
     known = _pairs_of([o for o in others if o.fits(made)])
     pairs = [(s, t, known.get((elements[s], elements[t]))) for s, t in _all_pairs(n)]
     new = [(s, t) for s, t, place in pairs if place is None]
@@ -151,26 +187,34 @@ def build(
                 continue
             weight, *others_of_pair = next(splines)
             C = layer.edge_channels
-            made.weights[k][here, :, :, :C] = torch.from_numpy(weight.rows).view(rows, 2, -1, C)
+            found = torch.from_numpy(form.rows(weight.c, step))
+            made.weights[k][here, :, :, :C] = found.view(rows, form.numbers, -1, C)
             for other in others_of_pair:
                 density = made.densities[k]
                 assert density is not None
-                density[here] = torch.from_numpy(other.rows[:, :, 0])
+                density[here] = torch.from_numpy(form.rows(other.c, step)[:, :, 0])
             worst = max(worst, weight.error, *(other.error for other in others_of_pair))
     return replace(made, error=worst)
 
 
 def _empty(
-    frozen: Frozen, elements: tuple[int, ...], start: float, step: float, rows: int, dtype: torch.dtype
+    frozen: Frozen,
+    elements: tuple[int, ...],
+    start: float,
+    step: float,
+    rows: int,
+    dtype: torch.dtype,
+    form: Form,
 ) -> Tables:
     """Tables of zeros."""
-    total, lanes = len(elements) ** 2 * rows, lanes_of(dtype)
+    total, lanes = len(elements) ** 2 * rows, form.lanes(dtype)
     weights, densities = [], []
     for layer in frozen.layers:
         C = filled(layer.edge_channels, lanes)
-        weights.append(torch.zeros(total, 2, len(layer.paths), C, dtype=dtype))
-        densities.append(torch.zeros(total, 2, dtype=dtype) if layer.divisor is not None else None)
-    return Tables(elements, start, step, rows, weights, densities, 0.0)
+        weights.append(torch.zeros(total, form.numbers, len(layer.paths), C, dtype=dtype))
+        density = torch.zeros(total, form.numbers, dtype=dtype) if layer.divisor is not None else None
+        densities.append(density)
+    return Tables(form, elements, start, step, rows, weights, densities, 0.0)
 
 
 def _pairs_of(others: Sequence[Tables]) -> dict[tuple[int, int], tuple[Tables, slice]]:
@@ -182,13 +226,15 @@ def _pairs_of(others: Sequence[Tables]) -> dict[tuple[int, int], tuple[Tables, s
     return found
 
 
-def size(model: Model, elements: int, start: float, step: float, dtype: torch.dtype | None = None) -> int:
+def size(
+    model: Model, elements: int, start: float, step: float, form: Form, dtype: torch.dtype | None = None
+) -> int:
     """Bytes of tables for so many elements of a model."""
     dtype = dtype or model.dtype
-    rows = _knots(model.config.cutoff, start, step) + 2
+    rows = _knots(model.config.cutoff, start, step) + form.more
     shapes = [LayerShape.of(model.config, t) for t in range(model.config.layers)]
-    row = sum(len(s.paths) * filled(s.edge.channels[0], lanes_of(dtype)) for s in shapes)
-    return 2 * elements**2 * rows * row * dtype.itemsize
+    row = sum(len(s.paths) * filled(s.edge.channels[0], form.lanes(dtype)) for s in shapes)
+    return form.numbers * elements**2 * rows * row * dtype.itemsize
 
 
 def _knots(cutoff: float, start: float, step: float) -> int:
@@ -202,7 +248,7 @@ def _all_pairs(elements: int) -> Iterator[tuple[int, int]]:
 class Spline(NamedTuple):
     """Functions of one pair of elements."""
 
-    rows: Array  # (knots + 2, 2, functions), of the functions and of their derivatives
+    c: Array  # (knots + 2, functions) coefficients of B-splines
     error: float  # as `step_for` counts it
 
 
@@ -252,8 +298,7 @@ def _spline(values: Array, slopes: Array, step: float, far: int) -> Spline:
             deviation[:far] *= 0.1 / max(np.abs(exact).max(), 1e-30)
             deviation[far:] /= max(np.abs(exact[far * PARTS :]).max(), 1e-30)
             np.maximum(error, deviation, out=error)
-    slopes_of_rows = np.diff(c, axis=0, append=c[-1:]) / step  # the last one is never read
-    return Spline(np.stack([c, slopes_of_rows], axis=1), float(error.max()))
+    return Spline(c, float(error.max()))
 
 
 def _cubic(t: float) -> tuple[list[float], list[float]]:

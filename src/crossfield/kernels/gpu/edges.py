@@ -15,7 +15,7 @@ GEOMETRY = (
     *("r", "sender", "receiver", "element", "law", "Y", "knot", "s"),
     *("n_elements", "n_rows", "n_edges", "EDGES"),
 )
-REVERSE = ("r", "gY", "slope", "g", "n_parts", "n_edges", "EDGES")
+REVERSE = ("r", "gY", "slope", "pair_slope", "factor", "g", "n_parts", "n_edges", "EDGES")
 DENSITY = ("receiver", "knot", "s", "table", "grho", "slope", "n_edges", "EDGES")
 PAIR = ("r", "sender", "receiver", "element", "z", "power", "radius", "energy", "slope", "n_edges", "EDGES")
 
@@ -31,7 +31,7 @@ def geometry(code: Code, l_max: int, *, table: bool) -> None:
     cast = [code.new(f"{u.text}.to({code.real})") for u in unit]
     one = code.new(f"tl.full((EDGES,), 1.0, {code.real})")
     for k, x in enumerate(spherical(cast, l_max, one)):
-        code.line(f"tl.store(Y + {k} * n_edges + e, {x.text}, mask=there)")
+        code.line(f"tl.store(Y + {k} * size + e, {x.text}, mask=there)")
     if not table:
         code.line("tl.store(knot + e, e, mask=there)")
         code.line(f"tl.store(s + e, tl.zeros((EDGES,), {code.real}), mask=there)")
@@ -52,8 +52,12 @@ def geometry(code: Code, l_max: int, *, table: bool) -> None:
         code.line(line)
 
 
-def geometry_reverse(code: Code, l_max: int) -> None:
-    """The gradient by vectors, float64, from those by harmonics (in parts) and by lengths (added up)."""
+def geometry_reverse(code: Code, l_max: int, *, pair: bool) -> None:
+    """The gradient by vectors, float64, from those by harmonics and by lengths, both in parts.
+
+    With `pair` there is a derivative by lengths, `pair_slope`, in float64, too. All are multiplied by
+    `factor`.
+    """
     _open(code)
     d, unit = _length(code)
     n = (l_max + 1) ** 2
@@ -61,17 +65,20 @@ def geometry_reverse(code: Code, l_max: int) -> None:
     along = code.new("tl.zeros((EDGES,), tl.float64)")
     with code.block("for part in range(0, n_parts):"):
         for k, total in enumerate(gY):
-            place = f"gY + (part.to(tl.int64) * {n} + {k}) * n_edges + e"
+            place = f"gY + (part * {n} + {k}) * size + e"
             code.line(f"{total.text} += tl.load({place}, mask=there, other=0.0)")
-        place = "slope + part.to(tl.int64) * n_edges + e"
+        place = "slope + part * size + e"
         code.line(f"{along.text} += tl.load({place}, mask=there, other=0.0).to(tl.float64)")
+    if pair:
+        along = along + code.new("tl.load(pair_slope + e, mask=there, other=0.0)")
     cast = [code.new(f"{u.text}.to({code.real})") for u in unit]
     found = [code.new(f"{x.text}.to(tl.float64)") for x in reverse(cast, gY, l_max)]
     if found:
         inward = sum_of([x * u for x, u in zip(found, unit, strict=True)])
         along = along - inward / d
+    factor = code.new("tl.load(factor)")
     for axis, u in enumerate(unit):
-        g = u * along + found[axis] / d if found else u * along
+        g = (u * along + found[axis] / d if found else u * along) * factor
         code.line(f"tl.store(g + e * 3 + {axis}, {g.text}, mask=there)")
 
 
@@ -146,6 +153,7 @@ def _exp(x: Dual[Value]) -> Dual[Value]:
 def _open(code: Code) -> None:
     code.line("e = tl.program_id(0).to(tl.int64) * EDGES + tl.arange(0, EDGES)")
     code.line("there = e < n_edges")
+    code.line("size = n_edges.to(tl.int64)")
 
 
 def _length(code: Code) -> tuple[Value, list[Value]]:

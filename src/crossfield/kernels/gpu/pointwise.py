@@ -42,14 +42,15 @@ def harmonics_backward(code: Code, l_max: int, *, tangent: bool = False) -> None
 def _edges(code: Code) -> None:
     code.line("e = tl.program_id(0).to(tl.int64) * EDGES + tl.arange(0, EDGES)")
     code.line("there = e < n_edges")
+    code.line("size = n_edges.to(tl.int64)")
 
 
 def _read(code: Code, name: str, row: int) -> Value:
-    return code.new(f"tl.load({name} + {row} * n_edges + e, mask=there, other=0.0)")
+    return code.new(f"tl.load({name} + {row} * size + e, mask=there, other=0.0)")
 
 
 def _write(code: Code, name: str, row: int, x: Value) -> None:
-    code.line(f"tl.store({name} + {row} * n_edges + e, {x.text}, mask=there)")
+    code.line(f"tl.store({name} + {row} * size + e, {x.text}, mask=there)")
 
 
 GATE = ("x", "y", "n_atoms", "ROWS", "CHANNELS")

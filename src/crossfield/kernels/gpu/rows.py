@@ -80,7 +80,8 @@ def products(
             total = tl.dot(a, b, total, input_precision=PRECISION, out_dtype=x.dtype.element_ty)
         place = (y + atom * y_stride + y_first + m * y_step)[:, None] + column[None, :]
         kept = there[:, None] & fits[None, :]
-        total += tl.load(place, mask=kept & (add != 0), other=0.0)
+        if add != 0:
+            total += tl.load(place, mask=kept, other=0.0)
         tl.store(place, total, mask=kept)
 
 
@@ -135,3 +136,16 @@ def scale_reverse(inverse, law, m, gm, grho, n_atoms, size, ROWS: tl.constexpr, 
         tl.store(gm + place, g * factor[:, None], mask=kept)
     found = tl.sum(total, axis=1) * factor * tl.load(law + 1)
     tl.store(grho + n, 0.0 - found, mask=there)
+
+
+@triton.jit(do_not_specialize=["n_atoms"])
+def totals(first, values, out, n_atoms, ROWS: tl.constexpr):
+    """out[i] = sum of values over the edges that atom i receives."""
+    i = tl.program_id(0).to(tl.int64) * ROWS + tl.arange(0, ROWS)
+    inside = i < n_atoms
+    begin = tl.load(first + i, mask=inside, other=0)
+    end = tl.load(first + i + 1, mask=inside, other=0)
+    total = tl.zeros((ROWS,), values.dtype.element_ty)
+    for k in range(tl.max(end - begin, axis=0)):
+        total += tl.load(values + begin + k, mask=begin + k < end, other=0.0)
+    tl.store(out + i, total, mask=inside)

@@ -46,6 +46,7 @@ class Tile:
             "begin = tl.load(first + i, mask=inside, other=0)",
             "end = tl.load(first + i + 1, mask=inside, other=0)",
             "most = tl.max(end - begin, axis=0)",
+            "size = n_edges.to(tl.int64)",
         ):
             self.code.line(line)
 
@@ -85,8 +86,8 @@ class Tile:
         needed = sorted({k for p in paths for q in self.T.entries[p].values() for k, _ in self.T.terms[q]})
         Y: dict[int, Dual[Value]] = {}
         for k in needed:
-            value = self.scalar("Y", f"{k} * n_edges + e")
-            Y[k] = Dual(value, self.scalar("vY", f"{k} * n_edges + e") if self.tangent else None)
+            value = self.scalar("Y", f"{k} * size + e")
+            Y[k] = Dual(value, self.scalar("vY", f"{k} * size + e") if self.tangent else None)
         all_Y = [Y.get(k, Y[needed[0]]) for k in range(self.product.harmonics)]  # others do not count
         return {p: {m: self.T.one(q, all_Y) for m, q in self.T.entries[p].items()} for p in paths}
 
@@ -167,7 +168,7 @@ def backward(code: Code, product: Product, paths: tuple[int, ...], *, tangent: b
                 code.add(gh[m1], x.part(tangent))
             gT |= {t.T.entries[p][m]: x.part(tangent) for m, x in found.gT.items()}
         for k, gY in t.T.gradient(gT).items():
-            place = f"gY + (part * {product.harmonics} + {k}) * n_edges + e"
+            place = f"gY + (part * {product.harmonics} + {k}) * size + e"
             code.line(f"tl.store({place}, tl.sum({gY.text}, axis=1), mask=there)")
     for m1, total in enumerate(gh):
         t.store(total, "gh", "i", product.rows_in, l1 * l1 + m1, "kept")
@@ -209,9 +210,9 @@ def messages(code: Code, product: Product, paths: tuple[int, ...], *, knot: int,
 
 
 def messages_reverse(
-    code: Code, product: Product, paths: tuple[int, ...], *, knot: int, to_sender: bool, add: bool
+    code: Code, product: Product, paths: tuple[int, ...], *, knot: int, to_sender: bool
 ) -> None:
-    """Gradients by harmonics and lengths due to some paths of one l1, from that by the messages, g.
+    """Add to gradients by harmonics and lengths what some paths of one l1 are due, from that by messages.
 
     With `to_sender`, atoms send: g is that of all atoms, and the gradient by their features is added to gh.
     Without it, they receive: g begins with the atom `n_begin`, and there is none by features.
@@ -222,7 +223,6 @@ def messages_reverse(
         paths: which of them.
         knot: coefficients of the table's polynomials.
         to_sender: see above.
-        add: whether gradients by harmonics and lengths are added to what is there.
     """
     t = Tile(code, product, knot=knot)
     t.open("n_begin", "n_end")
@@ -257,18 +257,15 @@ def messages_reverse(
                     code.add(gh[m1], x.value)
             gT |= {t.T.entries[p][m]: x.value for m, x in found.gT.items()}
         gY = t.T.gradient(gT)
-        for k in range(product.harmonics):
-            _sum_to(code, gY.get(k), f"gY + (part * {product.harmonics} + {k}) * n_edges + e", add)
-        _sum_to(code, sum_of(slopes), "slope + part * n_edges + e", add)
-    for m1, total in enumerate(gh):
+        for k, total in gY.items():
+            _add_sum(code, total, f"gY + (part * {product.harmonics} + {k}) * size + e")
+        _add_sum(code, sum_of(slopes), "slope + part * size + e")
+    for m1, back in enumerate(gh):
         before = t.row("gh", "i", product.rows_in, l1 * l1 + m1, "kept")
-        t.store(before + total, "gh", "i", product.rows_in, l1 * l1 + m1, "kept")
+        t.store(before + back, "gh", "i", product.rows_in, l1 * l1 + m1, "kept")
 
 
-def _sum_to(code: Code, x: Value | None, place: str, add: bool) -> None:
-    """Write the sum over channels, or add it to what is there."""
-    if x is None and add:
-        return
-    total = f"tl.zeros((ROWS,), {code.real})" if x is None else f"tl.sum({x.text}, axis=1)"
-    before = f"tl.load({place}, mask=there, other=0.0) + " if add else ""
-    code.line(f"tl.store({place}, {before}{total}, mask=there)")
+def _add_sum(code: Code, x: Value, place: str) -> None:
+    """Add the sum over channels to what is there."""
+    before = f"tl.load({place}, mask=there, other=0.0)"
+    code.line(f"tl.store({place}, {before} + tl.sum({x.text}, axis=1), mask=there)")

@@ -1,0 +1,1 @@
+"""Evaluation of a frozen model by Triton kernels."""
