@@ -37,7 +37,8 @@ class Readout(Generic[Array]):
         self, frozen: LastReadout, arrays: ModuleType, weights: list[Array], biases: list[Array]
     ) -> None:
         self.activation, self.xp = frozen.activation, arrays
-        self.weights, self.biases = weights, biases
+        self.weights: list[Array] = weights
+        self.biases: list[Array] = biases
 
     @classmethod
     def of_numpy(cls, frozen: LastReadout, dtype: torch.dtype) -> Readout[NDArray[np.floating]]:

@@ -12,6 +12,7 @@ from torch import Tensor
 from crossfield.inference.freeze import FrozenLayer, Kinds
 from crossfield.inference.gpu.products import Groups, Precision, Products
 from crossfield.inference.layout import Layout
+from crossfield.inference.memory import Memory
 from crossfield.kernels.formulas.convolution import Coefficients
 from crossfield.kernels.gpu import contraction, pointwise, rows, tensor_product
 from crossfield.kernels.gpu.build import Source, launch
@@ -38,19 +39,28 @@ class Table(NamedTuple):
 class State:
     """The structures in hand, and what is kept of them between passes over the layers."""
 
+    memory: Memory
     edges: Edges
     out: Outgoing
     kind: Tensor  # (N,) row of `kinds`
     kind_of_sender: Tensor  # (E,)
     element: Tensor  # (N,) index among the plan's elements
     zero: Tensor  # (N,) zeros, int64
+    groups: list[Groups | None]  # of each block of atoms
     kinds: Kinds
     Y: Tensor  # (components, E) harmonics
     gY: Tensor  # (parts, components, E) gradient by them, to be added to
     slope: Tensor  # (parts, E) derivative by the length of an edge, likewise
     knot: Tensor  # (E,) row of the table
     s: Tensor  # (E,) and how far behind its knot
-    array: Callable[[str, int, int], Tensor]  # of all atoms: name, layer, numbers of an atom
+
+    @property
+    def num_atoms(self) -> int:
+        return len(self.element)
+
+    def array(self, name: str, layer: int, size: int) -> Tensor:
+        """Of all atoms (N, size)."""
+        return self.memory.array(name, layer, (self.num_atoms, size))
 
     @property
     def num_edges(self) -> int:

@@ -97,34 +97,12 @@ class GpuPlan:
             memory: to work in; in the hands of nobody else meanwhile.
             gradient: whether to find the derivatives.
         """
-        r = r.contiguous()
-        state = self._state(graph, r, memory)
+        state = self.bind(graph, memory)
         tables = self.tables or [self._exact(graph, r, t) for t in range(len(self.layers))]
-        last = len(self.layers) - 1
-        cut = _Cut(graph.num_atoms, self.block)
-        energy = memory.array("energy", 0, (graph.num_atoms,))
-        for layer, table in zip(self.layers[:last], tables, strict=False):
-            for b in self._blocks(cut, state, memory):
-                layer.forward(b, table)
-        for t in reversed(range(last + 1)):
-            layer, table = self.layers[t], tables[t]
-            for b in self._blocks(cut, state, memory):
-                if t == last:
-                    self._read_out(b, table, energy)
-                if gradient:
-                    layer.reverse(b, table, again=t < last and cut.several)
-                    if not t:  # nobody asks what comes back to the senders
-                        layer.reverse_messages(state, table, b.begin, b.end, layer.by_messages(b))
-            if gradient and t:
-                gm = state.array("gm", t, layer.layout.message_size)
-                layer.reverse_messages(state, table, 0, graph.num_atoms, gm)
-            if gradient and table.density is not None:
-                self._density(state, table, state.array("grho", t, 1))
-        return self._found(graph, r, state, energy, memory, gradient)
+        return self.run(state, r.contiguous(), tables, gradient=gradient)
 
-    # -- before and after
-
-    def _state(self, graph: Graph, r: Tensor, memory: Memory) -> State:
+    def bind(self, graph: Graph, memory: Memory) -> State:
+        """What follows from elements and edges alone, and stays while atoms move."""
         N, E, l_max = graph.num_atoms, graph.num_edges, self.frozen.config.l_max
         element = self.element_of[graph.Z]
         kind = element
@@ -132,36 +110,77 @@ class GpuPlan:
             kind = element + graph.structure * len(self.frozen.elements)
         atoms = torch.arange(N + 1, device=self.device)
         edges = Edges(graph.sender.contiguous(), torch.searchsorted(graph.receiver.contiguous(), atoms))
-        parts = max(Tiles.of(1, layer.layout.product.channels, r).grid[1] for layer in self.layers)
-
-        def array(name: str, layer: int, size: int) -> Tensor:
-            return memory.array(name, layer, (N, size))
-
-        state = State(
+        parts = max(Tiles.of(1, layer.layout.product.channels, self.law).grid[1] for layer in self.layers)
+        grouped = max(layer.groups for layer in self.layers) > 1
+        groups = [
+            Groups.of(element[begin : begin + self.block], len(self.frozen.elements)) if grouped else None
+            for begin in range(0, N, self.block)
+        ]
+        return State(
+            memory=memory,
             edges=edges,
             out=Outgoing.of(edges),
             kind=kind,
             kind_of_sender=kind[edges.sender],
             element=element,
             zero=torch.zeros_like(element),
+            groups=groups,
             kinds=self._kinds_of(graph),
             Y=memory.array("Y", 0, ((l_max + 1) ** 2, E)),
-            gY=memory.array("gY", 0, (parts, (l_max + 1) ** 2, E)).zero_(),
-            slope=memory.array("slope", 0, (parts, E)).zero_(),
+            gY=memory.array("gY", 0, (parts, (l_max + 1) ** 2, E)),
+            slope=memory.array("slope", 0, (parts, E)),
             knot=memory.array("knot", 0, (E,), torch.int64),
             s=memory.array("s", 0, (E,)),
-            array=array,
         )
+
+    @torch.no_grad()
+    def run(self, state: State, r: Tensor, tables: list[Table], *, gradient: bool) -> Evaluated:
+        """Evaluate what has been bound; nothing here waits for the device.
+
+        Args:
+            state: of `bind`.
+            r: (E, 3) edge vectors, Å, float64.
+            tables: radial functions of the layers.
+            gradient: whether to find the derivatives.
+        """
+        last = len(self.layers) - 1
+        energy = state.array("energy", 0, 1).squeeze(1)
+        self._geometry(state, r)
+        for layer, table in zip(self.layers[:last], tables, strict=False):
+            for b in self._blocks(state):
+                layer.forward(b, table)
+        for t in reversed(range(last + 1)):
+            layer, table = self.layers[t], tables[t]
+            for b in self._blocks(state):
+                if t == last:
+                    self._read_out(b, table, energy)
+                if gradient:
+                    layer.reverse(b, table, again=t < last and len(state.groups) > 1)
+                    if not t:  # nobody asks what comes back to the senders
+                        layer.reverse_messages(state, table, b.begin, b.end, layer.by_messages(b))
+            if gradient and t:
+                gm = state.array("gm", t, layer.layout.message_size)
+                layer.reverse_messages(state, table, 0, state.num_atoms, gm)
+            if gradient and table.density is not None:
+                self._density(state, table, state.array("grho", t, 1))
+        return self._found(state, r, energy, gradient)
+
+    # -- before and after
+
+    def _geometry(self, state: State, r: Tensor) -> None:
+        """Harmonics and places in tables; and zeros, where gradients are added up."""
+        for x in (state.gY, state.slope):
+            x.zero_()
         for t, layer in enumerate(self.layers):
             if t:
-                array("gu", t, layer.layout.u_in_size).zero_()
-        write = Write(edge_kernels.geometry, l_max=l_max, table=self.radial is not None)
+                state.array("gu", t, layer.layout.u_in_size).zero_()
+        write = Write(edge_kernels.geometry, l_max=self.frozen.config.l_max, table=self.radial is not None)
         self._per_edge(
             Source(edge_kernels.GEOMETRY, self.dtype, write),
-            *(r, edges.sender, state.out.receiver, element, self.law, state.Y, state.knot, state.s),
-            *(len(self.frozen.elements), 1 if self.radial is None else self.radial.rows, E),
+            *(r, state.edges.sender, state.out.receiver, state.element, self.law),
+            *(state.Y, state.knot, state.s, len(self.frozen.elements)),
+            *(1 if self.radial is None else self.radial.rows, state.num_edges),
         )
-        return state
 
     def _kinds_of(self, graph: Graph) -> Kinds:
         if self._kinds is not None and not self.frozen.kinds_vary:
@@ -194,10 +213,8 @@ class GpuPlan:
             density = both.to(self.device, self.dtype)
         return Table(weights.to(self.device, self.dtype), density)
 
-    def _found(
-        self, graph: Graph, r: Tensor, state: State, energy: Tensor, memory: Memory, gradient: bool
-    ) -> Evaluated:
-        N, E = graph.num_atoms, graph.num_edges
+    def _found(self, state: State, r: Tensor, energy: Tensor, gradient: bool) -> Evaluated:
+        N, E, memory = state.num_atoms, state.num_edges, state.memory
         energies = energy.double()
         pair_slope = self.factor
         if self.frozen.model.pair is not None:
@@ -231,15 +248,15 @@ class GpuPlan:
 
     # -- passes
 
-    def _blocks(self, cut: _Cut, state: State, memory: Memory) -> Iterator[Block]:
-        for begin, end in cut:
-            element = state.element[begin:end]
-            several = max(layer.groups for layer in self.layers) > 1
-            groups = Groups.of(element, len(self.frozen.elements)) if several else None
+    def _blocks(self, state: State) -> Iterator[Block]:
+        several = len(state.groups) > 1
+        for number, groups in enumerate(state.groups):
+            begin = number * self.block
+            end = min(begin + self.block, state.num_atoms)
 
             def scratch(name: str, layer: int, size: int, atoms: int = end - begin) -> Tensor:
                 name = f"{_SHARED.get(name, name)} of a block"
-                return memory.array(name, -1 if cut.several else layer, (atoms, size))
+                return state.memory.array(name, -1 if several else layer, (atoms, size))
 
             yield Block(state, begin, end, groups, scratch)
 
@@ -271,17 +288,3 @@ class GpuPlan:
 
 # scratch memory of which one is no longer needed when the other is written
 _SHARED = {"gy": "y", "gB": "B"}
-
-
-class _Cut:
-    """Blocks of atoms."""
-
-    def __init__(self, atoms: int, block: int) -> None:
-        self.atoms, self.block = atoms, block
-
-    @property
-    def several(self) -> bool:
-        return self.atoms > self.block
-
-    def __iter__(self) -> Iterator[tuple[int, int]]:
-        return ((b, min(b + self.block, self.atoms)) for b in range(0, self.atoms, self.block))

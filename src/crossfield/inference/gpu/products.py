@@ -9,13 +9,14 @@ from torch import Tensor
 
 from crossfield.inference.layout import Map, Rows
 from crossfield.kernels.gpu import rows as kernels
-from crossfield.kernels.gpu.launch.tiles import blocks
+from crossfield.kernels.gpu.launch.tiles import blocks, power_of_two
 
 # How numbers of single precision are multiplied: as they are, rounded to ten bits, or split into parts of
 # which the leading products are added up.
 Precision = Literal["ieee", "tf32", "tf32x3", "bf16x3", "bf16x6"]
 ROWS, COLUMNS, INNER = 64, 64, 32  # of a program
-_INTERPRETED = (256, 256, 4096)  # where a line costs the same, whatever it works on
+LARGEST = (256, 256, 4096)  # under the interpreter, where a line costs the same, whatever it works on
+GROUP = 16  # and rows of a group
 
 
 class Groups(NamedTuple):
@@ -27,7 +28,7 @@ class Groups(NamedTuple):
     @classmethod
     def of(cls, element: Tensor, groups: int) -> Groups:
         """Of atoms with these groups; sizes do not depend on them."""
-        size = _tile(element)[0]
+        size = ROWS if element.is_cuda else GROUP
         index = torch.arange(groups, device=element.device)
         counts = (element.unsqueeze(1) == index).sum(dim=0)
         ends = (counts + size - 1).div(size, rounding_mode="floor").mul(size).cumsum(0)
@@ -85,6 +86,7 @@ class _Direction:
         jobs, packed, first = [], [], 0
         self.most_components = max((r.components for r, _ in zip(x, matrices, strict=False)), default=0)
         self.most_columns = max((w.shape[2] for w in matrices), default=0)
+        self.most_inner = max((w.shape[1] for w in matrices), default=0)
         for l, w in enumerate(matrices):
             inner, columns = w.shape[1:]
             jobs.append(
@@ -110,12 +112,12 @@ class _Direction:
     def __call__(self, x: Tensor, y: Tensor, groups: Groups | None, precision: Precision) -> None:
         if not len(self.jobs) or not len(x):
             return
-        ROWS_, COLUMNS_, INNER_ = _tile(x)
         slots = groups.slots if groups is not None else self.jobs
         atoms = len(slots) if groups is not None else len(x)
+        rows, columns, inner = self._tile(x, atoms, grouped=groups is not None)
         grid = (
-            blocks(atoms * self.most_components, ROWS_),
-            blocks(self.most_columns, COLUMNS_),
+            blocks(atoms * self.most_components, rows),
+            blocks(self.most_columns, columns),
             len(self.jobs),
         )
         kernels.products[grid](
@@ -124,11 +126,17 @@ class _Direction:
             GROUPED=groups is not None,
             ALIGNED=self.aligned,
             PRECISION=precision,
-            ROWS=ROWS_,
-            COLUMNS=COLUMNS_,
-            INNER=INNER_,
+            ROWS=rows,
+            COLUMNS=columns,
+            INNER=inner,
         )
 
-
-def _tile(like: Tensor) -> tuple[int, int, int]:
-    return (ROWS, COLUMNS, INNER) if like.is_cuda else _INTERPRETED
+    def _tile(self, like: Tensor, atoms: int, *, grouped: bool) -> tuple[int, int, int]:
+        """Rows, columns and inner size of a program."""
+        if like.is_cuda:
+            return ROWS, COLUMNS, INNER
+        needed = (GROUP if grouped else atoms * self.most_components, self.most_columns, self.most_inner)
+        rows, columns, inner = (
+            max(16, min(power_of_two(n), most)) for n, most in zip(needed, LARGEST, strict=True)
+        )
+        return rows, columns, inner
