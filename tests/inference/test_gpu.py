@@ -1,0 +1,113 @@
+"""Plans of Triton kernels, under its interpreter: equal to plain torch, for every kind of model."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from ase import Atoms
+
+from crossfield.inference import Potential
+from crossfield.inference.gpu import plan as gpu_plan
+from tests.structures import small_model, structures
+
+pytest.importorskip("triton")
+CONFIGURATIONS = {
+    "nonlinear": {},
+    "density, elements": {
+        "interaction": "density_residual",
+        "first_interaction": "density",
+        "product_per_element": True,
+        "layers": 3,
+        "max_L": 1,
+    },
+    "one layer": {"layers": 1, "interaction": "plain", "average_neighbours": 5.0},
+    "narrow edges": {"edge_channels": 3, "edge_channels_first": False, "readout": "bias"},
+}
+
+
+def awkward() -> list[Atoms]:
+    """Skewed cells, slabs, atoms alone, dimers at short range: all in one batch."""
+    return list(structures().values())
+
+
+def compare(found: Potential, exact: Potential, atoms: list[Atoms], tolerance: float) -> None:
+    ours = found.predict(atoms, batch_size=len(atoms))
+    theirs = exact.predict(atoms, batch_size=len(atoms))
+    for a, b in zip(ours, theirs, strict=True):
+        np.testing.assert_allclose(a.energies, b.energies, rtol=tolerance, atol=tolerance)
+        pairs = [(a.forces, b.forces)] + ([(a.stress, b.stress)] if b.stress is not None else [])
+        for x, y in pairs:
+            np.testing.assert_allclose(x, y, rtol=0, atol=tolerance * max(1.0, np.abs(y).max(initial=0.0)))
+
+
+@pytest.mark.parametrize("configuration", CONFIGURATIONS.values(), ids=CONFIGURATIONS.keys())
+def test_equal_to_the_reference(configuration):
+    model = small_model(**configuration)
+    found = Potential(model, "head0", backend="triton", table_accuracy=None)
+    compare(found, Potential(small_model(**configuration), "head0", backend="reference"), awkward(), 1e-12)
+
+
+def test_single_precision_and_tables():
+    found = Potential(small_model().float(), "head0", backend="triton")
+    compare(found, Potential(small_model(), "head0", backend="reference"), awkward(), 2e-5)
+
+
+def test_same_tables_as_on_the_processor():
+    """Two ways to write down one spline."""
+    found = Potential(small_model(), "head0", backend="triton", table_accuracy=1e-3)
+    compare(found, Potential(small_model(), "head0", backend="numba", table_accuracy=1e-3), awkward(), 1e-10)
+
+
+def test_blocks_of_atoms(monkeypatch):
+    """What the reverse pass needs is computed again, and the result is the same to the last bit."""
+    atoms = [structures()["slab"], structures()["molecule"]]
+    whole = Potential(small_model(), "head0", backend="triton").predict(atoms, batch_size=2)
+    monkeypatch.setattr(gpu_plan, "BLOCK_BYTES", 9000)
+    parts = Potential(small_model(), "head0", backend="triton")
+    found = parts.predict(atoms, batch_size=2)
+    (plan,) = parts._prepared._sets[0].plans.values()
+    assert 1 < plan.block < 8
+    for a, b in zip(found, whole, strict=True):
+        np.testing.assert_allclose(a.forces, b.forces, rtol=0, atol=1e-13)
+        np.testing.assert_allclose(a.energies, b.energies, rtol=1e-14)
+
+
+def test_twice_the_same_bits():
+    potential = Potential(small_model().float(), "head0", backend="triton")
+    atoms = structures()["molecule"]
+    first, again = potential.predict(atoms)[0], potential.predict(atoms)[0]
+    assert first.energy == again.energy
+    assert np.array_equal(first.forces, again.forces)
+
+
+def test_energies_alone():
+    potential = Potential(small_model(), "head0", backend="triton")
+    atoms = structures()["molecule"]
+    alone = potential.predict(atoms, forces=False, stress=False)[0]
+    assert alone.forces is None
+    assert alone.energy == potential.predict(atoms)[0].energy
+
+
+def test_training_on_these_kernels():
+    """Gradients of forces by the weights, as training takes them."""
+    from crossfield.graph import collate
+    from crossfield.kernels.backend import use
+    from crossfield.model import evaluate
+
+    found = {}
+    for backend in ("reference", "triton"):
+        model = small_model()
+        potential = Potential(model, "head0", backend="reference")
+        graph = collate([potential.graph(structures()[name]) for name in ("slab", "molecule")])
+        model.requires_grad_(True)
+        use(model, backend)
+        result = evaluate(model, graph, training=True, stress=False)
+        assert result.forces is not None
+        loss = result.energy.square().sum() + result.forces.square().sum()
+        parameters = [p for p in model.parameters() if p.requires_grad]
+        found[backend] = torch.autograd.grad(loss, parameters, allow_unused=True)
+    for a, b in zip(found["triton"], found["reference"], strict=True):
+        assert (a is None) == (b is None)
+        if a is not None and b is not None:
+            torch.testing.assert_close(a, b, rtol=1e-9, atol=1e-9 * float(b.abs().max()))
