@@ -111,3 +111,23 @@ def test_training_on_these_kernels():
         assert (a is None) == (b is None)
         if a is not None and b is not None:
             torch.testing.assert_close(a, b, rtol=1e-9, atol=1e-9 * float(b.abs().max()))
+
+
+@pytest.mark.parametrize("name", ["skewed crystal", "slab", "molecule", "isolated atom"])
+def test_whole_steps(name):
+    """As atoms and cells move: the results of the calculator are those of `predict`, whatever was laid out."""
+    from crossfield import Calculator
+
+    model = small_model()
+    atoms = structures()[name]
+    atoms.calc = Calculator(Potential(model, "head0", backend="triton"), skin=0.3)
+    other = Potential(small_model(), "head0", backend="numba")
+    for size in (0.0, 0.02, 0.3, 0.01):
+        atoms.rattle(size, seed=3)
+        if atoms.pbc.all():
+            atoms.set_cell(atoms.cell * (1.0 + 0.05 * size), scale_atoms=True)
+        exact = other.predict(atoms)[0]
+        assert atoms.get_potential_energy() == pytest.approx(exact.energy, abs=1e-9)
+        np.testing.assert_allclose(atoms.get_forces(), exact.forces, rtol=0, atol=1e-9)
+        if exact.stress is not None:
+            np.testing.assert_allclose(atoms.get_stress(voigt=False), exact.stress, rtol=0, atol=1e-10)

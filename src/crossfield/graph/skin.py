@@ -45,7 +45,7 @@ class SkinList:
         self.rebuilds = 0  # searches so far
         self._kept: _Kept | None = None
         self._lattice = np.zeros((0, 3))  # (P, 3) Å, for which the offsets are
-        self._offset = np.zeros((3, 0))  # (3, E) Å
+        self._offset: NDArray[np.float64] | None = None  # (3, E) Å
 
     def edges(
         self, positions: NDArray[np.float64], cell: NDArray[np.float64], pbc: NDArray[np.bool_]
@@ -60,23 +60,34 @@ class SkinList:
         Raises:
             InputError: two atoms at the same place, a cell without volume, or NaN or infinity.
         """
-        positions, cell = np.asarray(positions, dtype=float), np.asarray(cell, dtype=float)
-        pbc = np.asarray(pbc, dtype=bool)
-        lattice = cell[pbc]
-        if not (np.isfinite(positions).all() and np.isfinite(lattice).all()):
-            raise InputError("positions or cell contain NaN or infinity")
         if self.skin == 0.0:
+            positions, cell, pbc, _ = _checked(positions, cell, pbc)
             self.rebuilds += 1
             return neighbour_list(positions, cell, pbc, self.cutoff)
+        found = self.candidates(positions, cell, pbc)
+        positions, cell, pbc, lattice = _checked(positions, cell, pbc)
+        if self._offset is None or not np.array_equal(lattice, self._lattice):
+            self._lattice, self._offset = lattice, offsets(found.shift, cell, pbc)
+        return within(found, self._offset, positions, self.cutoff)
+
+    def candidates(
+        self, positions: NDArray[np.float64], cell: NDArray[np.float64], pbc: NDArray[np.bool_]
+    ) -> Edges:
+        """Pairs among which are all closer than the cutoff; the same object while it holds.
+
+        Arguments are those of `edges`.
+
+        Raises:
+            InputError: a cell without volume, or NaN or infinity.
+        """
+        positions, cell, pbc, lattice = _checked(positions, cell, pbc)
         kept = self._kept
         if kept is None or not self._holds(kept, positions, lattice, pbc):
             found = candidates(positions, cell, pbc, self.cutoff + self.skin)
             kept = self._kept = _Kept(found, positions.copy(), lattice, pbc.copy())
-            self._lattice, self._offset = lattice, offsets(found.shift, cell, pbc)
+            self._offset = None
             self.rebuilds += 1
-        elif not np.array_equal(lattice, self._lattice):
-            self._lattice, self._offset = lattice, offsets(kept.edges.shift, cell, pbc)
-        return within(kept.edges, self._offset, positions, self.cutoff)
+        return kept.edges
 
     def _holds(
         self,
@@ -103,3 +114,15 @@ class SkinList:
             room = s * (self.cutoff + self.skin) - self.cutoff
         longest = float(np.einsum("ia,ia->i", u, u).max(initial=0.0))  # Å^2
         return room >= 0.0 and 4.0 * longest <= room * room
+
+
+def _checked(
+    positions: NDArray[np.float64], cell: NDArray[np.float64], pbc: NDArray[np.bool_]
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_], NDArray[np.float64]]:
+    """As arrays, and the cell vectors of the periodic axes."""
+    positions, cell = np.asarray(positions, dtype=float), np.asarray(cell, dtype=float)
+    pbc = np.asarray(pbc, dtype=bool)
+    lattice = cell[pbc]
+    if not (np.isfinite(positions).all() and np.isfinite(lattice).all()):
+        raise InputError("positions or cell contain NaN or infinity")
+    return positions, cell, pbc, lattice

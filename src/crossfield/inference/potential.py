@@ -195,6 +195,11 @@ class Potential:
             results += split(prediction, batch, head)
         return results
 
+    @property
+    def prepared(self) -> Prepared | None:
+        """What is ready for evaluation; None with the reference back end."""
+        return self._prepared
+
     def expect(self, Z: NDArray[np.integer]) -> None:
         """Announce atoms that will be asked about, so that tables are made once for all their elements.
 

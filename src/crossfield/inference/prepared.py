@@ -121,6 +121,17 @@ class Prepared:
             plan = self._plan(graph, head, shortest, exact)
             return plan.evaluate(graph, r, self._memory, gradient=gradient)
 
+    def plan(self, graph: Graph) -> AnyPlan:
+        """The plan with tables for the elements of structures, whose edges are not looked at.
+
+        Raises:
+            InputError: elements outside the model.
+        """
+        with self._lock:
+            if self._state != self._state_of_model():
+                self._begin()
+            return self._plan(graph, int(graph.head[0]), self._start, exact=False)
+
     def _plan(self, graph: Graph, head: int, shortest: float, exact: bool) -> AnyPlan:
         wanted = set(self.model.element_of[graph.Z].unique().tolist())
         if min(wanted) < 0:

@@ -14,6 +14,7 @@ from ase.stress import full_3x3_to_voigt_6_stress
 from crossfield.graph import SkinList
 from crossfield.inference.potential import Potential
 from crossfield.inference.prepared import ACCURACY
+from crossfield.inference.stepper import Stepper
 from crossfield.zoo import load
 
 
@@ -68,6 +69,7 @@ class Calculator(AseCalculator):  # type: ignore[misc]  # ASE has no types
         self.potential = potential
         self.head = potential.theory_head(head).name
         self.neighbours = SkinList(potential.cutoff, skin)
+        self._stepper = Stepper(potential, self.head, self.neighbours) if Stepper.serves(potential) else None
 
     def __repr__(self) -> str:
         p = self.potential
@@ -102,11 +104,15 @@ class Calculator(AseCalculator):  # type: ignore[misc]  # ASE has no types
         periodic = bool(self.atoms.pbc.all())
         if {"stress", "stresses"} & set(asked) and not periodic:
             raise PropertyNotImplementedError("stress is not defined without three periodic axes")
-        edges = self.neighbours.edges(self.atoms.positions, self.atoms.cell.array, self.atoms.pbc)
-        graph = self.potential.graph(self.atoms, self.head, edges=edges)
-        (result,) = self.potential.predict_graphs(
-            [graph], self.head, stress=periodic, atomic_stress="stresses" in asked
-        )
+        result = None
+        if self._stepper is not None and "stresses" not in asked:
+            result = self._stepper(self.atoms)
+        if result is None:
+            edges = self.neighbours.edges(self.atoms.positions, self.atoms.cell.array, self.atoms.pbc)
+            graph = self.potential.graph(self.atoms, self.head, edges=edges)
+            (result,) = self.potential.predict_graphs(
+                [graph], self.head, stress=periodic, atomic_stress="stresses" in asked
+            )
         results: dict[str, Any] = {
             "energy": result.energy,
             "free_energy": result.energy,

@@ -97,19 +97,26 @@ class GpuPlan:
             memory: to work in; in the hands of nobody else meanwhile.
             gradient: whether to find the derivatives.
         """
-        state = self.bind(graph, memory)
+        atoms = torch.arange(graph.num_atoms + 1, device=self.device)
+        first = torch.searchsorted(graph.receiver.contiguous(), atoms)
+        edges = Edges(graph.sender.contiguous(), first)
+        state = self.bind(graph, edges, Outgoing.of(edges), memory)
         tables = self.tables or [self._exact(graph, r, t) for t in range(len(self.layers))]
         return self.run(state, r.contiguous(), tables, gradient=gradient)
 
-    def bind(self, graph: Graph, memory: Memory) -> State:
-        """What follows from elements and edges alone, and stays while atoms move."""
-        N, E, l_max = graph.num_atoms, graph.num_edges, self.frozen.config.l_max
+    def bind(self, graph: Graph, edges: Edges, out: Outgoing, memory: Memory) -> State:
+        """What follows from elements and edges alone, and stays while atoms move.
+
+        Args:
+            graph: the structures; their edges are not looked at.
+            edges, out: the edges, in the order of receivers; behind them there may be room for others.
+            memory: to work in.
+        """
+        N, E, l_max = graph.num_atoms, len(edges.sender), self.frozen.config.l_max
         element = self.element_of[graph.Z]
         kind = element
         if self.frozen.kinds_vary:
             kind = element + graph.structure * len(self.frozen.elements)
-        atoms = torch.arange(N + 1, device=self.device)
-        edges = Edges(graph.sender.contiguous(), torch.searchsorted(graph.receiver.contiguous(), atoms))
         parts = max(Tiles.of(1, layer.layout.product.channels, self.law).grid[1] for layer in self.layers)
         grouped = max(layer.groups for layer in self.layers) > 1
         groups = [
@@ -119,7 +126,7 @@ class GpuPlan:
         return State(
             memory=memory,
             edges=edges,
-            out=Outgoing.of(edges),
+            out=out,
             kind=kind,
             kind_of_sender=kind[edges.sender],
             element=element,

@@ -160,5 +160,6 @@ def _length(code: Code) -> tuple[Value, list[Value]]:
     """Length and direction, float64; of no edge, of length 1."""
     r = [code.new(f"tl.load(r + e * 3 + {axis}, mask=there, other={float(axis == 0)})") for axis in range(3)]
     square = sum_of([x * x for x in r])
-    d = code.new(f"tl.sqrt({square.text})")
+    # what is only room for an edge has no length; it is not asked for, but must not be divided by
+    d = code.new(f"tl.sqrt(tl.maximum({square.text}, 1e-20))")
     return d, [x / d for x in r]

@@ -149,3 +149,82 @@ def totals(first, values, out, n_atoms, ROWS: tl.constexpr):
     for k in range(tl.max(end - begin, axis=0)):
         total += tl.load(values + begin + k, mask=begin + k < end, other=0.0)
     tl.store(out + i, total, mask=inside)
+
+
+@triton.jit(do_not_specialize=["n_edges"])
+def vectors(x, cell, structure, sender, receiver, shift, r, n_edges, EDGES: tl.constexpr):
+    """R = x[receiver] - x[sender] + shift @ cell, float64, of every edge."""
+    e = tl.program_id(0).to(tl.int64) * EDGES + tl.arange(0, EDGES)
+    there = e < n_edges
+    j = tl.load(sender + e, mask=there, other=0)
+    i = tl.load(receiver + e, mask=there, other=0)
+    box = cell + tl.load(structure + j, mask=there, other=0) * 9
+    a = tl.load(shift + e * 3, mask=there, other=0.0)
+    b = tl.load(shift + e * 3 + 1, mask=there, other=0.0)
+    c = tl.load(shift + e * 3 + 2, mask=there, other=0.0)
+    for axis in tl.static_range(3):
+        along = a * tl.load(box + axis, mask=there, other=0.0)
+        along += b * tl.load(box + 3 + axis, mask=there, other=0.0)
+        along += c * tl.load(box + 6 + axis, mask=there, other=0.0)
+        apart = tl.load(x + i * 3 + axis, mask=there, other=0.0) - tl.load(
+            x + j * 3 + axis, mask=there, other=0.0
+        )
+        tl.store(r + e * 3 + axis, apart + along, mask=there)
+
+
+@triton.jit(do_not_specialize=["n_atoms"])
+def forces(first, out_first, order, r, g, force, virial, n_atoms, ROWS: tl.constexpr):
+    """Forces of atoms, and the parts of the virial due to the edges that they receive.
+
+    With g the derivative of the energy by r, the force is the sum of g over the edges that an atom sends,
+    less that over those that it receives; the virial is the sum of r (x) g, made symmetric: xx, yy, zz, yz,
+    xz, xy.
+    """
+    i = tl.program_id(0).to(tl.int64) * ROWS + tl.arange(0, ROWS)
+    inside = i < n_atoms
+    x = tl.zeros((ROWS,), tl.float64)
+    y = tl.zeros((ROWS,), tl.float64)
+    z = tl.zeros((ROWS,), tl.float64)
+    xx = tl.zeros((ROWS,), tl.float64)
+    yy = tl.zeros((ROWS,), tl.float64)
+    zz = tl.zeros((ROWS,), tl.float64)
+    yz = tl.zeros((ROWS,), tl.float64)
+    xz = tl.zeros((ROWS,), tl.float64)
+    xy = tl.zeros((ROWS,), tl.float64)
+    begin = tl.load(first + i, mask=inside, other=0)
+    end = tl.load(first + i + 1, mask=inside, other=0)
+    for k in range(tl.max(end - begin, axis=0)):
+        e = begin + k
+        there = e < end
+        rx = tl.load(r + e * 3, mask=there, other=0.0)
+        ry = tl.load(r + e * 3 + 1, mask=there, other=0.0)
+        rz = tl.load(r + e * 3 + 2, mask=there, other=0.0)
+        gx = tl.load(g + e * 3, mask=there, other=0.0)
+        gy = tl.load(g + e * 3 + 1, mask=there, other=0.0)
+        gz = tl.load(g + e * 3 + 2, mask=there, other=0.0)
+        x -= gx
+        y -= gy
+        z -= gz
+        xx += rx * gx
+        yy += ry * gy
+        zz += rz * gz
+        yz += 0.5 * (ry * gz + rz * gy)
+        xz += 0.5 * (rx * gz + rz * gx)
+        xy += 0.5 * (rx * gy + ry * gx)
+    begin = tl.load(out_first + i, mask=inside, other=0)
+    end = tl.load(out_first + i + 1, mask=inside, other=0)
+    for k in range(tl.max(end - begin, axis=0)):
+        there = begin + k < end
+        e = tl.load(order + begin + k, mask=there, other=0)
+        x += tl.load(g + e * 3, mask=there, other=0.0)
+        y += tl.load(g + e * 3 + 1, mask=there, other=0.0)
+        z += tl.load(g + e * 3 + 2, mask=there, other=0.0)
+    tl.store(force + i * 3, x, mask=inside)
+    tl.store(force + i * 3 + 1, y, mask=inside)
+    tl.store(force + i * 3 + 2, z, mask=inside)
+    tl.store(virial + i * 6, xx, mask=inside)
+    tl.store(virial + i * 6 + 1, yy, mask=inside)
+    tl.store(virial + i * 6 + 2, zz, mask=inside)
+    tl.store(virial + i * 6 + 3, yz, mask=inside)
+    tl.store(virial + i * 6 + 4, xz, mask=inside)
+    tl.store(virial + i * 6 + 5, xy, mask=inside)
