@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
-from crossfield.inference.freeze import FrozenLayer, Matrices
+from crossfield.inference.freeze import FrozenLayer, Kinds, Matrices
 from crossfield.kernels.formulas.contraction import Contraction
 from crossfield.kernels.formulas.convolution import Product
 
@@ -42,6 +43,41 @@ class Rows(NamedTuple):
     first: int
     step: int
     components: int
+
+
+def padded(values: Tensor, inputs: Columns, outputs: Columns) -> Tensor:
+    """Matrices (groups, inputs, outputs) with zeros where rows and columns are filled up."""
+    groups = len(values)
+    full = values.new_zeros(groups, inputs.times, inputs.padded, outputs.times, outputs.padded)
+    full[:, :, : inputs.size, :, : outputs.size] = values.reshape(
+        groups, inputs.times, inputs.size, outputs.times, outputs.size
+    )
+    return full.reshape(groups, inputs.width, outputs.width)
+
+
+def padded_kinds(kinds: Kinds, channels: int, lanes: int, dtype: torch.dtype) -> Kinds:
+    """What atoms start with, in rows that are filled up.
+
+    Args:
+        kinds: as frozen.
+        channels: of the features.
+        lanes: of a vector.
+        dtype: of the result.
+    """
+
+    def fill(x: Tensor | None, size: int | None = None) -> Tensor | None:
+        if x is None:
+            return None
+        size = size or x.shape[1]
+        x = x.unflatten(1, (-1, size))
+        out = torch.zeros(*x.shape[:2], filled(size, lanes), dtype=dtype)
+        out[:, :, :size] = x
+        return out.flatten(1)
+
+    u, carry = fill(kinds.u), fill(kinds.carry)
+    assert u is not None
+    assert carry is not None
+    return Kinds(u, fill(kinds.res, channels), fill(kinds.u_next), carry, kinds.offset)
 
 
 class Map(NamedTuple):

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from crossfield.inference.layout import Columns, Rows
+from crossfield.inference.layout import Columns, Rows, padded
 from crossfield.kernels.native.build import Function, host
 from crossfield.kernels.native.gemm import JOB, pack
 
@@ -37,12 +37,7 @@ class Matrix:
     def __init__(
         self, values: Tensor, inputs: Columns, outputs: Columns, lanes: int, dtype: torch.dtype
     ) -> None:
-        groups = len(values)
-        full = torch.zeros(groups, inputs.times, inputs.padded, outputs.times, outputs.padded, dtype=dtype)
-        full[:, :, : inputs.size, :, : outputs.size] = values.reshape(
-            groups, inputs.times, inputs.size, outputs.times, outputs.size
-        ).to(dtype)
-        full = full.reshape(groups, inputs.times * inputs.padded, outputs.times * outputs.padded)
+        full = padded(values, inputs, outputs).to(dtype)
         self.inputs, self.outputs = full.shape[1], full.shape[2]
         self.forward = [pack(w, lanes) for w in full]
         self.reverse = [pack(w.T, lanes) for w in full]

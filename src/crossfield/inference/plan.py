@@ -19,7 +19,7 @@ from crossfield.inference import tables
 from crossfield.inference.freeze import Frozen, Kinds
 from crossfield.inference.last import Readout
 from crossfield.inference.layer import LARGEST_BLOCK, Block, Kernels, Layer, State, Table
-from crossfield.inference.layout import filled
+from crossfield.inference.layout import filled, padded_kinds
 from crossfield.inference.memory import Memory
 from crossfield.inference.results import Evaluated
 from crossfield.kernels.native import build, harmonics, pool
@@ -183,22 +183,7 @@ class Plan:
         if self._kinds is not None and not self.frozen.kinds_vary:
             return self._kinds
         found = self.frozen.kinds(graph)
-        C, layer = self.frozen.config.channels, self.layers[0]
-
-        def padded(x: Tensor | None, size: int | None = None) -> Tensor | None:
-            if x is None:
-                return None
-            size = size or x.shape[1]
-            x = x.unflatten(1, (-1, size))
-            out = torch.zeros(*x.shape[:2], filled(size, self.lanes), dtype=self.dtype)
-            out[:, :, :size] = x
-            return out.flatten(1)
-
-        u, carry = padded(found.u), padded(found.carry)
-        assert u is not None
-        assert carry is not None
-        assert carry.shape[1] == layer.layout.carry_rows[0].step
-        self._kinds = Kinds(u, padded(found.res, C), padded(found.u_next), carry, found.offset)
+        self._kinds = padded_kinds(found, self.frozen.config.channels, self.lanes, self.dtype)
         return self._kinds
 
     def _pair(self, graph: Graph, d: Tensor) -> tuple[Tensor, Tensor]:

@@ -93,7 +93,7 @@ def _polynomials(c: Array, step: float) -> Array:
 BASIS_SPLINES = Form(2, 2, lanes_of, _basis_splines)
 # Row k has the polynomial of d - start - k step up to the next knot, and the last row, for all from the
 # cutoff on, zeros. Twice the memory, of which value and derivative together read the least.
-POLYNOMIALS = Form(4, 0, lambda dtype: 1, _polynomials)
+POLYNOMIALS = Form(4, 0, lambda dtype: 16, _polynomials)
 
 
 @dataclass(frozen=True)

@@ -16,11 +16,13 @@ from crossfield.inference.memory import Memory
 from crossfield.kernels.formulas.convolution import Coefficients
 from crossfield.kernels.gpu import contraction, pointwise, rows, tensor_product
 from crossfield.kernels.gpu.build import Source, launch
-from crossfield.kernels.gpu.launch.contraction import LANES, TOGETHER
+from crossfield.kernels.gpu.launch.contraction import LANES as NARROW
+from crossfield.kernels.gpu.launch.contraction import TOGETHER
 from crossfield.kernels.gpu.launch.convolution import ROWS, Outgoing
-from crossfield.kernels.gpu.launch.tiles import Tiles, Write, blocks, power_of_two
+from crossfield.kernels.gpu.launch.tiles import Tiles, Write, blocks, rows_of
 from crossfield.kernels.operations.interface import Edges
 
+LANES = 16  # numbers that rows are filled up to: threads read four at once, and matrices are in tiles
 ENTRIES = 64  # coefficients of the harmonics of a program in reverse: what registers hold
 
 
@@ -107,9 +109,11 @@ class GpuLayer:
         precision: Precision,
     ) -> None:
         self.frozen, self.index, self.dtype = frozen, index, dtype
-        self.layout = Layout(frozen, index, channels, lanes=1)
+        self.layout = Layout(frozen, index, channels, LANES)
         self.law = torch.tensor(frozen.divisor or (1.0, 0.0), dtype=dtype, device=device)
-        self.weights = frozen.product.to(device, dtype)
+        weights = torch.zeros(*frozen.product.shape[:2], self.layout.contraction.channels, dtype=dtype)
+        weights[:, :, :channels] = frozen.product
+        self.weights = weights.to(device)
         self.products = {name: Products(m, dtype, device, precision) for name, m in self.layout.maps.items()}
 
     @property
@@ -159,8 +163,10 @@ class GpuLayer:
         divided = table.density is not None
         inverse = s.array("inverse", self.index, 1) if divided else s.Y
         if table.density is not None:
-            R = 128 if s.Y.is_cuda else power_of_two(b.size)
-            rows.divisor[(blocks(b.size, R),)](
+            R = rows_of(b.size, 128, m)
+            launch(
+                rows.divisor,
+                [blocks(b.size, R)],
                 *(s.edges.first, s.knot, s.s, table.density, self.law, inverse, b.begin, b.end),
                 KNOT=table.numbers,
                 ROWS=R,
@@ -245,8 +251,10 @@ class GpuLayer:
     def _divided(self, b: Block, gm: Tensor) -> None:
         """Past the divisor of the messages."""
         s = b.state
-        R, C = (4, 256) if gm.is_cuda else (power_of_two(b.size), power_of_two(gm.shape[1]))
-        rows.scale_reverse[(blocks(b.size, R),)](
+        R, C = rows_of(b.size, 4, gm), rows_of(gm.shape[1], 256, gm)
+        launch(
+            rows.scale_reverse,
+            [blocks(b.size, R)],
             *(b.of_all("inverse", self.index, 1), self.law, b.scratch("m", self.index, gm.shape[1]), gm),
             *(s.array("grho", self.index, 1)[b.begin :], b.size, gm.shape[1]),
             ROWS=R,
@@ -295,7 +303,7 @@ class GpuLayer:
         self, b: Block, names: tuple[str, ...], write: Callable[..., None], A: Tensor, *others: Tensor
     ) -> None:
         c, s = self.layout.contraction, b.state
-        tiles = Tiles.of(b.size, c.channels, A, each=TOGETHER, widest=LANES)
+        tiles = Tiles.of(b.size, c.channels, A, each=TOGETHER, widest=NARROW)
         group = (s.element if len(self.weights) > 1 else s.zero)[b.begin : b.end]
         source = Source(names, self.dtype, Write(write, c=c))
         launch(source, tiles.grid, A, group, *others, b.size, **tiles.sizes)
@@ -312,7 +320,9 @@ class GpuLayer:
         assert table is not None
         tiles = Tiles.of(b.size, table.shape[1], y)
         R, C = tiles.sizes["ROWS"], tiles.sizes["CHANNELS"]
-        rows.gather[tiles.grid](
+        launch(
+            rows.gather,
+            tiles.grid,
             *(table, b.state.kind[b.begin : b.end], y, b.size, table.shape[1], y.stride(0)),
             ROWS=R,
             COLUMNS=C,

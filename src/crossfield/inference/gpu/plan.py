@@ -15,9 +15,10 @@ from torch import Tensor
 
 from crossfield.graph import Graph
 from crossfield.inference.freeze import Frozen, Kinds
-from crossfield.inference.gpu.layer import Block, GpuLayer, State, Table
+from crossfield.inference.gpu.layer import LANES, Block, GpuLayer, State, Table
 from crossfield.inference.gpu.products import Groups, Precision
 from crossfield.inference.last import Readout
+from crossfield.inference.layout import padded_kinds
 from crossfield.inference.memory import Memory
 from crossfield.inference.results import Evaluated
 from crossfield.inference.tables import Tables, evaluate
@@ -25,7 +26,7 @@ from crossfield.kernels.gpu import edges as edge_kernels
 from crossfield.kernels.gpu import rows
 from crossfield.kernels.gpu.build import Source, launch
 from crossfield.kernels.gpu.launch.convolution import Outgoing
-from crossfield.kernels.gpu.launch.tiles import Tiles, Write, blocks, edges_at_once, power_of_two
+from crossfield.kernels.gpu.launch.tiles import Tiles, Write, blocks, edges_at_once, rows_of
 from crossfield.kernels.operations.interface import Edges
 
 BLOCK_BYTES = 16 << 30  # of scratch memory for a block of atoms, on a GPU
@@ -193,15 +194,8 @@ class GpuPlan:
         if self._kinds is not None and not self.frozen.kinds_vary:
             return self._kinds
         found = self.frozen.kinds(graph.to("cpu") if self.frozen.kinds_vary else graph)
-
-        def moved(x: Tensor | None) -> Tensor | None:
-            return None if x is None else x.to(self.device, self.dtype)
-
-        u, carry = moved(found.u), moved(found.carry)
-        assert u is not None
-        assert carry is not None
-        offset = found.offset.to(self.device)
-        self._kinds = Kinds(u, moved(found.res), moved(found.u_next), carry, offset)
+        found = padded_kinds(found, self.frozen.config.channels, LANES, self.dtype)
+        self._kinds = Kinds(*(None if x is None else x.to(self.device) for x in found))  # type: ignore[arg-type]
         return self._kinds
 
     def _exact(self, graph: Graph, r: Tensor, t: int) -> Table:
@@ -212,13 +206,14 @@ class GpuPlan:
         d = torch.linalg.vector_norm(r, dim=1).cpu()
         found = evaluate(frozen, layer.frozen, d, *ends)
         product = layer.layout.product
-        pair = torch.stack([found.weights, found.weights_slope], dim=1)
-        weights = pair.view(len(d), 2, len(product.paths), product.channels)
+        both = torch.stack([found.weights, found.weights_slope], dim=1)
+        weights = torch.zeros(len(d), 2, len(product.paths), product.channels, dtype=self.dtype)
+        weights[..., : layer.frozen.edge_channels] = both.unflatten(2, (len(product.paths), -1))
         density = None
         if found.density is not None and found.density_slope is not None:
             both = torch.cat([found.density, found.density_slope], dim=1)
             density = both.to(self.device, self.dtype)
-        return Table(weights.to(self.device, self.dtype), density)
+        return Table(weights.to(self.device), density)
 
     def _found(self, state: State, r: Tensor, energy: Tensor, gradient: bool) -> Evaluated:
         N, E, memory = state.num_atoms, state.num_edges, state.memory
@@ -238,8 +233,8 @@ class GpuPlan:
                 Source(edge_kernels.PAIR, torch.float64, write),
                 *(r, state.edges.sender, state.out.receiver, state.element, *self.pair, half, pair_slope, E),
             )
-            total, R = memory.array("pair", 0, (N,), torch.float64), 128 if r.is_cuda else power_of_two(N)
-            rows.totals[(blocks(N, R),)](state.edges.first, half, total, N, ROWS=R)
+            total, R = memory.array("pair", 0, (N,), torch.float64), rows_of(N, 128, r)
+            launch(rows.totals, [blocks(N, R)], state.edges.first, half, total, N, ROWS=R)
             energies = energies + total
         energies = energies * self.factor + self.base[state.element] + state.kinds.offset[state.kind]
         if not gradient:

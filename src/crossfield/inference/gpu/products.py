@@ -7,20 +7,23 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor
 
-from crossfield.inference.layout import Map, Rows
+from crossfield.inference.layout import Map, Rows, padded
 from crossfield.kernels.gpu import rows as kernels
-from crossfield.kernels.gpu.launch.tiles import blocks, power_of_two
+from crossfield.kernels.gpu.build import launch
+from crossfield.kernels.gpu.launch.tiles import blocks, on_gpu, power_of_two
 
 # How numbers of single precision are multiplied: as they are, rounded to ten bits, or split into parts of
 # which the leading products are added up.
 Precision = Literal["ieee", "tf32", "tf32x3", "bf16x3", "bf16x6"]
-ROWS, COLUMNS, INNER = 64, 64, 32  # of a program
-LARGEST = (256, 256, 4096)  # under the interpreter, where a line costs the same, whatever it works on
-GROUP = 16  # and rows of a group
+# rows, columns and inner size of a program, and its warps: large ones where there are enough of them
+LARGE, SMALL = (128, 128, 32, 8), (64, 64, 32, 4)
+ENOUGH = 264  # programs: two for each of the multiprocessors of an H100
+INTERPRETED = (256, 256, 4096)  # at most, where a line costs the same, whatever it works on
+GROUP = 16  # rows of a group there
 
 
 class Groups(NamedTuple):
-    """Atoms in the order of their groups: `ROWS` in a row are of one group, filled up with -1."""
+    """Atoms in the order of their groups: as many in a row as a program has are of one, filled up with -1."""
 
     slots: Tensor  # atoms
     group: Tensor  # of each so many slots
@@ -28,7 +31,7 @@ class Groups(NamedTuple):
     @classmethod
     def of(cls, element: Tensor, groups: int) -> Groups:
         """Of atoms with these groups; sizes do not depend on them."""
-        size = ROWS if element.is_cuda else GROUP
+        size = SMALL[0] if on_gpu(element) else GROUP
         index = torch.arange(groups, device=element.device)
         counts = (element.unsqueeze(1) == index).sum(dim=0)
         ends = (counts + size - 1).div(size, rounding_mode="floor").mul(size).cumsum(0)
@@ -55,8 +58,10 @@ class Products:
     def __init__(self, map_: Map, dtype: torch.dtype, device: torch.device, precision: Precision) -> None:
         self.groups = max((len(w) for w in map_.matrices), default=1)
         self.precision = precision if dtype == torch.float32 else "ieee"
-        self._forward = _Direction(map_.matrices, map_.x, map_.y, map_.add, dtype, device)
-        transposed = [w.transpose(1, 2) for w in map_.matrices]
+        found = zip(map_.matrices, map_.inputs, map_.outputs, strict=False)
+        matrices = [padded(w, a, b) for w, a, b in found]
+        self._forward = _Direction(matrices, map_.x, map_.y, map_.add, dtype, device)
+        transposed = [w.transpose(1, 2) for w in matrices]
         self._back = _Direction(transposed, map_.y, map_.x, map_.add_back, dtype, device)
 
     def __call__(self, x: Tensor, y: Tensor, groups: Groups | None, *, back: bool = False) -> None:
@@ -85,6 +90,7 @@ class _Direction:
         groups = max((len(w) for w in matrices), default=1)
         jobs, packed, first = [], [], 0
         self.most_components = max((r.components for r, _ in zip(x, matrices, strict=False)), default=0)
+        self.all_components = sum(r.components for r, _ in zip(x, matrices, strict=False))
         self.most_columns = max((w.shape[2] for w in matrices), default=0)
         self.most_inner = max((w.shape[1] for w in matrices), default=0)
         for l, w in enumerate(matrices):
@@ -104,8 +110,6 @@ class _Direction:
             )
             packed.append(w.expand(groups, -1, -1).flatten())
             first += groups * inner * columns
-        places = [p for job in jobs for p in job[1:8]]
-        self.aligned = not any(p % 4 for p in [*places, *(r.stride for r in (*x[:1], *y[:1]))])
         self.jobs = torch.tensor(jobs, dtype=torch.int64, device=device).reshape(-1, len(kernels.JOB))
         self.packed = torch.cat(packed).to(device, dtype) if packed else torch.zeros(0, dtype=dtype)
 
@@ -114,29 +118,33 @@ class _Direction:
             return
         slots = groups.slots if groups is not None else self.jobs
         atoms = len(slots) if groups is not None else len(x)
-        rows, columns, inner = self._tile(x, atoms, grouped=groups is not None)
+        rows, columns, inner, warps = self._tile(x, atoms, grouped=groups is not None)
         grid = (
             blocks(atoms * self.most_components, rows),
             blocks(self.most_columns, columns),
             len(self.jobs),
         )
-        kernels.products[grid](
+        launch(
+            kernels.products,
+            grid,
             *(x, self.packed, y, self.jobs, slots, groups.group if groups is not None else self.jobs),
             *(atoms, x.stride(0), y.stride(0)),
             GROUPED=groups is not None,
-            ALIGNED=self.aligned,
             PRECISION=precision,
             ROWS=rows,
             COLUMNS=columns,
             INNER=inner,
+            warps=warps,
         )
 
-    def _tile(self, like: Tensor, atoms: int, *, grouped: bool) -> tuple[int, int, int]:
-        """Rows, columns and inner size of a program."""
-        if like.is_cuda:
-            return ROWS, COLUMNS, INNER
+    def _tile(self, like: Tensor, atoms: int, *, grouped: bool) -> tuple[int, int, int, int]:
+        """Rows, columns and inner size of a program, and its warps."""
+        if on_gpu(like):
+            rows, columns, *_ = LARGE
+            programs = atoms * self.all_components // rows * (self.most_columns // columns)
+            return LARGE if programs >= ENOUGH and not grouped else SMALL
         needed = (GROUP if grouped else atoms * self.most_components, self.most_columns, self.most_inner)
         rows, columns, inner = (
-            max(16, min(power_of_two(n), most)) for n, most in zip(needed, LARGEST, strict=True)
+            max(16, min(power_of_two(n), most)) for n, most in zip(needed, INTERPRETED, strict=True)
         )
-        return rows, columns, inner
+        return rows, columns, inner, 4

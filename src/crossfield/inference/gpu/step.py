@@ -17,8 +17,9 @@ from crossfield.inference.gpu.layer import State
 from crossfield.inference.gpu.plan import GpuPlan
 from crossfield.inference.memory import Memory
 from crossfield.kernels.gpu import rows
+from crossfield.kernels.gpu.build import launch
 from crossfield.kernels.gpu.launch.convolution import Outgoing
-from crossfield.kernels.gpu.launch.tiles import blocks, edges_at_once, power_of_two
+from crossfield.kernels.gpu.launch.tiles import blocks, edges_at_once, rows_of
 from crossfield.kernels.operations.interface import Edges
 
 ROOM = 1.25  # edges that there is room for, over those that there are
@@ -128,7 +129,9 @@ class Step:
         plan, state, E = self.plan, self._state, edges_at_once(self._r)
         N, S = state.num_atoms, len(self.cell)
         energies, energy, force, virial, shortest = self._found.split(self._sizes)
-        rows.vectors[(blocks(self.room, E),)](
+        launch(
+            rows.vectors,
+            [blocks(self.room, E)],
             *(self.positions, self.cell, self.structure, self._edges.sender, self._out.receiver),
             *(self._shift, self._r, self.room),
             EDGES=E,
@@ -136,9 +139,11 @@ class Step:
         found = plan.run(state, self._r, plan.tables, gradient=True)
         assert found.gradient is not None
         energies.copy_(found.energies)
-        R = 128 if self._r.is_cuda else power_of_two(max(N, 1))
+        R = rows_of(N, 128, self._r)
         if N:
-            rows.forces[(blocks(N, R),)](
+            launch(
+                rows.forces,
+                [blocks(N, R)],
                 *(self._edges.first, self._out.first, self._out.order, self._r, found.gradient),
                 *(force, self._virial, N),
                 ROWS=R,
@@ -147,11 +152,11 @@ class Step:
             energy.copy_(found.energies.sum())
             virial.copy_(self._virial.sum(dim=0))
         elif S:
-            R = 32 if self._r.is_cuda else power_of_two(S)
+            R = rows_of(S, 32, self._r)
             columns = [(found.energies, energy)]
             columns += [(self._virial[:, k].contiguous(), virial[k * S : (k + 1) * S]) for k in range(6)]
             for values, total in columns:
-                rows.totals[(blocks(S, R),)](self._first, values, total, S, ROWS=R)
+                launch(rows.totals, [blocks(S, R)], self._first, values, total, S, ROWS=R)
             virial.copy_(virial.view(6, S).T.flatten())
         d = torch.linalg.vector_norm(self._r, dim=1)
         shortest.copy_(torch.where(self._there, d, torch.inf).amin())

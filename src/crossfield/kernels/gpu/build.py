@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import linecache
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache
 from importlib.util import find_spec
 from typing import Any, NamedTuple
@@ -67,18 +68,61 @@ def kernel(source: Source) -> Any:
     import triton
 
     whole = [a for a in source.arguments if a.startswith("n_")]
-    return triton.jit(function(source), do_not_specialize=whole)
+    made = triton.jit(function(source), do_not_specialize=whole)
+    write = getattr(source.write, "func", source.write)
+    _names[id(made)] = f"{write.__module__.rpartition('.')[2]}.{write.__name__}"
+    return made
 
 
-def launch(source: Source, grid: Sequence[int], *arguments: Any, warps: int = 4, **tiles: int) -> None:
+class Launch(NamedTuple):
+    """One that was looked at instead of being run."""
+
+    kernel: Any  # Triton's function
+    grid: tuple[int, ...]
+    arguments: tuple[Any, ...]
+    warps: int
+    tiles: dict[str, Any]
+
+    @property
+    def name(self) -> str:
+        """Of the kernel: what writes it, or its own."""
+        return _names.get(id(self.kernel), f"rows.{self.kernel.__name__}")
+
+
+_names: dict[int, str] = {}
+_seen: list[Launch] | None = None
+
+
+def looking() -> bool:
+    """Whether kernels are only looked at."""
+    return _seen is not None
+
+
+@contextmanager
+def look() -> Iterator[list[Launch]]:
+    """Collect the kernels that would be run on a GPU; nothing is."""
+    global _seen
+    _seen = []
+    try:
+        yield _seen
+    finally:
+        _seen = None
+
+
+def launch(source: Source | Any, grid: Sequence[int], *arguments: Any, warps: int = 4, **tiles: Any) -> None:
     """Run a kernel.
 
     Args:
-        source: which one.
+        source: which one; or a function of Triton's.
         grid: programs along each axis; nothing is run where one is 0.
         arguments: tensors and whole numbers, in its order.
         warps: of a program.
         tiles: sizes of tiles by name.
     """
-    if all(grid):
-        kernel(source)[tuple(grid)](*arguments, **tiles, num_warps=warps, enable_fp_fusion=True)
+    if not all(grid):
+        return
+    run = kernel(source) if isinstance(source, Source) else source
+    if _seen is not None:
+        _seen.append(Launch(run, tuple(grid), arguments, warps, tiles))
+        return
+    run[tuple(grid)](*arguments, **tiles, num_warps=warps, enable_fp_fusion=True)

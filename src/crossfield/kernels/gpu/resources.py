@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
+from torch import Tensor
 
-from crossfield.kernels.gpu.build import Source, kernel
+from crossfield.kernels.gpu.build import Launch
 
-POINTERS = {torch.float32: "*fp32", torch.float64: "*fp64"}
-WHOLE = {"first", "sender", "order", "receiver", "group"}  # arguments that point to whole numbers, int64
+TYPES = {torch.float32: "*fp32", torch.float64: "*fp64", torch.int64: "*i64", torch.bool: "*i1"}
 
 
 class Resources(NamedTuple):
@@ -31,31 +31,35 @@ class Resources(NamedTuple):
         return sum(n for name, n in self.instructions.items() if name != "NOP")
 
 
-def compiled(source: Source, *, capability: int = 90, warps: int = 4, **tiles: int) -> Resources:
-    """Compile a kernel as for pointers that are aligned.
+def compiled(seen: Launch, *, capability: int = 90) -> Resources:
+    """Compile a kernel that was looked at, as for pointers that are aligned.
 
     Args:
-        source: the kernel.
+        seen: the kernel, and what it would have been given.
         capability: of the GPU, 90 for H100 and H200.
-        warps, tiles: as for `launch`.
     """
     import triton
     from triton.backends.compiler import GPUTarget
     from triton.compiler import ASTSource
 
     signature, attributes = {}, {}
-    for place, name in enumerate(source.arguments):
-        if name in tiles:
+    given = iter(seen.arguments)
+    for place, name in enumerate(seen.kernel.arg_names):
+        if name in seen.tiles:
             signature[name] = "constexpr"
-        elif name.startswith("n_"):
-            signature[name] = "i32"
-        else:
-            signature[name] = "*i64" if name in WHOLE else POINTERS[source.dtype]
+            continue
+        value = next(given)
+        if isinstance(value, Tensor):
+            signature[name] = TYPES[value.dtype]
             attributes[(place,)] = [["tt.divisibility", 16]]
+        else:
+            signature[name] = "i32"
+            if value % 16 == 0 and name not in (seen.kernel.do_not_specialize or ()):
+                attributes[(place,)] = [["tt.divisibility", 16]]
     found = triton.compile(
-        ASTSource(fn=kernel(source), signature=signature, constexprs=tiles, attrs=attributes),
+        ASTSource(fn=seen.kernel, signature=signature, constexprs=seen.tiles, attrs=attributes),
         target=GPUTarget("cuda", capability, 32),
-        options={"num_warps": warps, "enable_fp_fusion": True},
+        options={"num_warps": seen.warps, "enable_fp_fusion": True},
     )
     tools = Path(triton.__file__).parent / "backends" / "nvidia" / "bin"
     with tempfile.NamedTemporaryFile(suffix=".cubin") as file:

@@ -10,7 +10,7 @@ import triton.language as tl
 JOB = ("components", "inner", "columns", "w_first", "x_first", "x_step", "y_first", "y_step", "add")
 
 
-@triton.jit(do_not_specialize=["n_atoms", "x_stride", "y_stride", "n_jobs"])
+@triton.jit(do_not_specialize=["n_atoms"])
 def products(
     x,
     w,
@@ -22,7 +22,6 @@ def products(
     x_stride,
     y_stride,
     GROUPED: tl.constexpr,
-    ALIGNED: tl.constexpr,
     PRECISION: tl.constexpr,
     ROWS: tl.constexpr,
     COLUMNS: tl.constexpr,
@@ -32,60 +31,66 @@ def products(
 
     Rows are the components m of the atoms n of one l, a program has ROWS of them and COLUMNS of the result.
     With GROUPED, the atoms are those of `slots`, -1 for none, of which ROWS in a row are of one group, and
-    each group has a matrix of its own. ALIGNED says that all places are multiples of 4.
+    each group has a matrix of its own. All places are multiples of 16.
     """
     job = jobs + tl.program_id(2) * 9
-    components = tl.load(job)
-    inner = tl.load(job + 1)
-    columns = tl.load(job + 2)
+    components = tl.load(job).to(tl.int32)
+    inner = tl.load(job + 1).to(tl.int32)
+    columns = tl.load(job + 2).to(tl.int32)
     w_first = tl.load(job + 3)
-    x_first = tl.load(job + 4)
-    x_step = tl.load(job + 5)
-    y_first = tl.load(job + 6)
-    y_step = tl.load(job + 7)
+    x_first = tl.load(job + 4).to(tl.int32)
+    x_step = tl.load(job + 5).to(tl.int32)
+    y_first = tl.load(job + 6).to(tl.int32)
+    y_step = tl.load(job + 7).to(tl.int32)
     add = tl.load(job + 8)
-    if ALIGNED:
-        inner = tl.multiple_of(inner, 4)
-        columns = tl.multiple_of(columns, 4)
-        w_first = tl.multiple_of(w_first, 4)
-        x_first = tl.multiple_of(x_first, 4)
-        x_step = tl.multiple_of(x_step, 4)
-        y_first = tl.multiple_of(y_first, 4)
-        y_step = tl.multiple_of(y_step, 4)
-        x_stride = tl.multiple_of(x_stride, 4)
-        y_stride = tl.multiple_of(y_stride, 4)
-    start = tl.program_id(0).to(tl.int64) * ROWS
-    column = tl.program_id(1) * COLUMNS + tl.arange(0, COLUMNS)
-    if (start < n_atoms * components) & (tl.program_id(1) * COLUMNS < columns):
+    inner = tl.multiple_of(inner, 16)
+    columns = tl.multiple_of(columns, 16)
+    w_first = tl.multiple_of(w_first, 16)
+    x_first = tl.multiple_of(x_first, 16)
+    x_step = tl.multiple_of(x_step, 16)
+    y_first = tl.multiple_of(y_first, 16)
+    y_step = tl.multiple_of(y_step, 16)
+    start = tl.program_id(0) * ROWS
+    column = tl.program_id(1) * COLUMNS
+    if (start < n_atoms * components) & (column < columns):
         row = start + tl.arange(0, ROWS)
         atom = row // components
         there = atom < n_atoms
         m = row - atom * components
         if GROUPED:
             group = tl.load(groups + start // (ROWS * components))
-            w_first += group * inner * columns
-            atom = tl.load(slots + atom, mask=there, other=-1)
-            there = atom >= 0
-        x_row = x + atom * x_stride + x_first + m * x_step
-        fits = column < columns
+            w_first += group.to(tl.int64) * inner * columns
+            near = tl.load(slots + atom, mask=there, other=-1)
+            there = near >= 0
+        else:  # places are counted from the first atom, so that whole numbers of 32 bits do
+            from_atom = start // components
+            x += from_atom.to(tl.int64) * x_stride
+            y += from_atom.to(tl.int64) * y_stride
+            near = atom - from_atom
+        x += x_first
+        y += y_first + column
+        w += w_first + column
+        c = tl.arange(0, COLUMNS)
+        fits = c < columns - column
+        k = tl.arange(0, INNER)
+        x_place = (near * x_stride + m * x_step)[:, None] + k[None, :]
+        w_place = k[:, None] * columns + c[None, :]
         total = tl.zeros((ROWS, COLUMNS), x.dtype.element_ty)
         for k0 in range(0, inner, INNER):
-            k = k0 + tl.arange(0, INNER)
-            a = tl.load(x_row[:, None] + k[None, :], mask=there[:, None] & (k < inner)[None, :], other=0.0)
-            b = tl.load(
-                w + w_first + k[:, None] * columns + column[None, :],
-                mask=(k < inner)[:, None] & fits[None, :],
-                other=0.0,
-            )
+            left = k < inner - k0
+            a = tl.load(x + x_place, mask=there[:, None] & left[None, :], other=0.0)
+            b = tl.load(w + w_place, mask=left[:, None] & fits[None, :], other=0.0)
             total = tl.dot(a, b, total, input_precision=PRECISION, out_dtype=x.dtype.element_ty)
-        place = (y + atom * y_stride + y_first + m * y_step)[:, None] + column[None, :]
+            x += INNER
+            w += INNER * columns
+        place = y + (near * y_stride + m * y_step)[:, None] + c[None, :]
         kept = there[:, None] & fits[None, :]
         if add != 0:
             total += tl.load(place, mask=kept, other=0.0)
         tl.store(place, total, mask=kept)
 
 
-@triton.jit(do_not_specialize=["n_atoms", "size", "y_stride"])
+@triton.jit(do_not_specialize=["n_atoms"])
 def gather(table, index, y, n_atoms, size, y_stride, ROWS: tl.constexpr, COLUMNS: tl.constexpr):
     """y[n] = table[index[n]], rows of `size` numbers."""
     n = tl.program_id(0).to(tl.int64) * ROWS + tl.arange(0, ROWS)
@@ -120,7 +125,7 @@ def divisor(first, knot, s, table, law, inverse, n_begin, n_end, KNOT: tl.conste
     tl.store(inverse + i, 1.0 / (tl.load(law) + tl.load(law + 1) * rho), mask=inside)
 
 
-@triton.jit(do_not_specialize=["n_atoms", "size"])
+@triton.jit(do_not_specialize=["n_atoms"])
 def scale_reverse(inverse, law, m, gm, grho, n_atoms, size, ROWS: tl.constexpr, COLUMNS: tl.constexpr):
     """The gradients by what was divided (in place of gm), and by rho; m is what was divided."""
     n = tl.program_id(0).to(tl.int64) * ROWS + tl.arange(0, ROWS)

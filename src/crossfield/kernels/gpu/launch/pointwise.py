@@ -9,7 +9,7 @@ from torch import Tensor
 
 from crossfield.kernels.gpu import pointwise
 from crossfield.kernels.gpu.build import Source, launch
-from crossfield.kernels.gpu.launch.tiles import Tiles, Write, blocks, edges_at_once, power_of_two
+from crossfield.kernels.gpu.launch.tiles import Tiles, Write, blocks, edges_at_once, power_of_two, rows_of
 from crossfield.kernels.operations.interface import Four, Two
 
 
@@ -86,4 +86,4 @@ def norm_backward(g: Tensor, x: Tensor, scale: Tensor, shift: Tensor, moving: Se
 def _rows(x: Tensor) -> tuple[int, int]:
     """Rows of a program, and their width filled up."""
     B = power_of_two(x.shape[1])
-    return (max(1, 2048 // B) if x.is_cuda else 1024), B
+    return rows_of(len(x), max(1, 2048 // B), x), B

@@ -7,6 +7,9 @@ from typing import Any, NamedTuple
 
 from torch import Tensor
 
+from crossfield.kernels.gpu import build
+
+MOST = 256  # rows of a program under the interpreter
 WIDEST = 128  # channels of a program: four for each thread of a warp
 
 
@@ -41,9 +44,19 @@ class Tiles(NamedTuple):
             widest: channels of a program, at most.
         """
         B = min(power_of_two(channels), widest)
-        R = each if like.is_cuda else min(power_of_two(max(atoms, 1)), 256)
+        R = rows_of(atoms, each, like)
         sizes = {"ROWS": R, "CHANNELS": B, "warps": each}
         return cls((blocks(atoms, R), blocks(channels, B)), sizes)
+
+
+def on_gpu(like: Tensor) -> bool:
+    """Whether tiles are those of a GPU: where a tensor is on one, and where kernels are only looked at."""
+    return like.is_cuda or build.looking()
+
+
+def rows_of(rows: int, each: int, like: Tensor) -> int:
+    """Rows of a program: `each` on a GPU; under the interpreter as many as there are, up to some."""
+    return each if on_gpu(like) else min(power_of_two(max(rows, 1)), MOST)
 
 
 def power_of_two(size: int) -> int:
@@ -58,4 +71,4 @@ def blocks(size: int, tile: int) -> int:
 
 def edges_at_once(like: Tensor) -> int:
     """Edges of a program that works number by number."""
-    return 256 if like.is_cuda else 4096
+    return 256 if on_gpu(like) else 4096
