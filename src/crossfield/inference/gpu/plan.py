@@ -270,7 +270,7 @@ class GpuPlan:
         hidden = b.of_all("carry", after, size)
         found = self.readout(hidden[:, : self.width])
         torch.add(found.energy, hidden[:, self.width], out=energy[b.begin : b.end])
-        g = b.of_all("gcarry", after, size)
+        g = b.of_all("gcarry", after, size).zero_()
         g[:, : self.width] = found.gradient
         g[:, self.width] = 1.0
 
