@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 
 import pytest
@@ -20,6 +21,10 @@ DOUBLE, DOUBLE_FLOOR = 1e-11, 1e-12  # relative; and eV, eV/Å, eV/Å^3, where t
 SINGLE, SINGLE_FLOOR = 1e-5, 1e-6
 TABLES_ENERGY, TABLES_FORCES = 1e-6, 1e-5  # eV/atom and eV/Å, by default
 Evaluate = Callable[[Graph], Prediction]
+# Triton's interpreter takes seconds for each structure: a few models; TRITON_CASES=all is all but the largest
+FEW = "mh1 charge_and_spin like_mpa_0"
+WANTED = os.environ.get("TRITON_CASES", FEW).split()
+TRITON = [m for m in MODELS if m.name in WANTED or (WANTED == ["all"] and "published" not in m.name)]
 
 
 def under_autograd(model: Model) -> Evaluate:
@@ -79,3 +84,16 @@ def test_tables(case: ModelCase, dtype: torch.dtype, read: Read, agree: Agree) -
         relative = SINGLE if single else 0.0
         agree(f"tables, {dtype}: energy", ours.energy / n, reference.energy / n, TABLES_ENERGY, relative)
         agree(f"tables, {dtype}: forces", ours.forces, reference.forces, TABLES_FORCES, relative)
+
+
+@pytest.mark.parametrize("case", TRITON, ids=lambda case: case.name)
+def test_triton(case: ModelCase, read: Read, agree: Agree) -> None:
+    """Kernels for GPUs, under the interpreter."""
+    graphs = our_graphs(case, read(f"model_{case.name}")[0])
+    graphs = graphs if WANTED == ["all"] else sorted(graphs, key=lambda graph: graph.num_edges)[1:3]
+    exact = lambda graph: evaluate(our_model(case.name), graph)  # noqa: E731
+    name = fresh(case).heads[0].name
+    plan = Potential(fresh(case), name, backend="triton", table_accuracy=None).evaluate
+    compare(agree, "triton, plan, no tables", plan, exact, graphs, DOUBLE_FLOOR, DOUBLE)
+    plan = Potential(fresh(case).float(), name, backend="triton", table_accuracy=None).evaluate
+    compare(agree, "triton, float32, plan, no tables", plan, exact, graphs, SINGLE_FLOOR, SINGLE)
