@@ -24,6 +24,9 @@ class Resources(NamedTuple):
     spilled: int  # bytes of a thread that did not fit into registers
     shared: int  # bytes
     instructions: Counter[str]  # in the text of the program, by name; loops count once
+    loaded: (
+        int  # bytes that a warp loads, 16 for each of its threads at once; other loads are of single numbers
+    )
 
     @property
     def total(self) -> int:
@@ -71,7 +74,8 @@ def compiled(seen: Launch, *, capability: int = 90) -> Resources:
     assert numbers is not None, used
     names = re.findall(r"^\s+/\*[0-9a-f]+\*/\s+(?:@!?U?P\w+ )?([A-Z0-9_]+)", text, re.MULTILINE)
     registers, spilled, shared = map(int, numbers.groups())
-    return Resources(registers, spilled, shared, Counter(names))
+    wide = len(re.findall(r"\bLDG\S*\.128", text))
+    return Resources(registers, spilled, shared, Counter(names), loaded=wide * 16 * 32)
 
 
 def _run(tool: Path, *arguments: str) -> str:
