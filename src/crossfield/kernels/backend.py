@@ -35,7 +35,7 @@ def choose(choice: str, device: torch.device) -> Backend:
     """The back end that is meant.
 
     Args:
-        choice: the name of one, or "auto": the fastest that can do it.
+        choice: the name of one, or "auto": the fastest that has been run on such a device.
         device: where the model is.
 
     Raises:
@@ -43,14 +43,13 @@ def choose(choice: str, device: torch.device) -> Backend:
     """
     if choice not in get_args(Choice):
         raise InputError(f"unknown back end {choice!r} (there are: {', '.join(get_args(Choice))})")
-    from crossfield.kernels.gpu import build
-
     if choice == "auto":
-        if device.type == "cpu":
-            return "numba"
-        return "triton" if device.type == "cuda" and build.installed() else "reference"
+        # not yet "triton" on a GPU, on which it has not run: it is asked for by its name
+        return "numba" if device.type == "cpu" else "reference"
     if choice == "numba" and device.type != "cpu":
         raise InputError(f"back end 'numba' computes on the CPU, not on {device}: use 'auto' or 'reference'")
+    from crossfield.kernels.gpu import build
+
     if choice == "triton" and not build.interpreted() and device.type != "cuda":
         raise InputError(
             f"back end 'triton' computes on a GPU, not on {device}: use 'auto' or 'reference' (for tests, "

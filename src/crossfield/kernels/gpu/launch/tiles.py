@@ -41,9 +41,9 @@ class Tiles(NamedTuple):
             like: where they are. Under the interpreter, a line costs the same whatever it works on: programs
                 are few and large.
             each: atoms of a program on a GPU, a warp for each.
-            widest: channels of a program, at most.
+            widest: channels of a program in single precision, at most.
         """
-        B = min(power_of_two(channels), widest)
+        B = min(power_of_two(channels), widest * 4 // like.itemsize)
         R = rows_of(atoms, each, like)
         sizes = {"ROWS": R, "CHANNELS": B, "warps": each}
         return cls((blocks(atoms, R), blocks(channels, B)), sizes)
