@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import linecache
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import cache
 from importlib.util import find_spec
 from typing import Any, NamedTuple
@@ -125,4 +125,6 @@ def launch(source: Source | Any, grid: Sequence[int], *arguments: Any, warps: in
     if _seen is not None:
         _seen.append(Launch(run, tuple(grid), arguments, warps, tiles))
         return
-    run[tuple(grid)](*arguments, **tiles, num_warps=warps, enable_fp_fusion=True)
+    device = next(x.device for x in arguments if isinstance(x, torch.Tensor))
+    with torch.cuda.device(device) if device.type == "cuda" else nullcontext():
+        run[tuple(grid)](*arguments, **tiles, num_warps=warps, enable_fp_fusion=True)
