@@ -44,7 +44,7 @@ DtypeOption = Annotated[
     typer.Option("--dtype", help="float32 or float64; as stored if left out.", show_default=False),
 ]
 BackendOption = Annotated[
-    str, typer.Option("--backend", help="What computes: reference, numba, or auto, the fastest.")
+    str, typer.Option("--backend", help="What computes: reference, numba, triton (a GPU), or auto.")
 ]
 ThreadsOption = Annotated[
     int | None,

@@ -40,8 +40,8 @@ class Potential:
         model: the model, on its device and in its precision.
         head: the head that answers where none is named; None: the model's default or only one, or else it is
             named in each call.
-        backend: what computes. "reference": plain torch; "numba": kernels compiled for the CPU; "auto": the
-            fastest that runs on the model's device.
+        backend: what computes. "reference": plain torch; "numba": kernels compiled for the CPU; "triton":
+            kernels for a GPU; "auto": the fastest that has been run on such a device.
         table_accuracy: compiled kernels take radial functions from tables that are this exact in energy,
             eV/atom (`check_tables` says how exact they are for a structure); None: they evaluate them, which
             is exact to round-off and slower. The reference back end has no tables.

@@ -7,6 +7,8 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from crossfield.kernels.backend import Choice
+
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(gt=0)]
@@ -198,8 +200,8 @@ class TrainingConfig(Section):
         seed: of initial weights and of sampling.
         threads: of the processor; null: as PyTorch chooses. The result depends on it in the last bits.
         device: "auto" takes a GPU where there is one.
-        backend: what computes: "reference" is plain torch, "numba" kernels compiled for the CPU, "auto" the
-            fastest that runs on the device.
+        backend: what computes: "reference" is plain torch, "numba" kernels compiled for the CPU, "triton"
+            kernels for a GPU, "auto" the fastest that has been run on such a device.
         precision: "32-true" or "64-true".
         checkpoint_minutes: time between restart files inside an epoch.
         checkpoint_steps: also write one every so many steps; null: by time only.
@@ -220,7 +222,7 @@ class TrainingConfig(Section):
     seed: int = Field(0, ge=0)
     threads: Count | None = None
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    backend: Literal["auto", "reference", "numba"] = "auto"
+    backend: Choice = "auto"
     precision: Literal["32-true", "64-true"] = "32-true"
     checkpoint_minutes: Positive = 2.0
     checkpoint_steps: Count | None = None

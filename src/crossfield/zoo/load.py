@@ -36,8 +36,8 @@ def load(
             model has no default of its own.
         device: "cpu", "cuda", "cuda:1", ... or "auto": a GPU where there is one.
         dtype: "float32", "float64" or None: as stored.
-        backend: "reference" (plain torch), "numba" (kernels compiled for the CPU), or "auto": the fastest one
-            that runs on the device.
+        backend: "reference" (plain torch), "numba" (kernels compiled for the CPU), "triton" (kernels for a
+            GPU), or "auto": the fastest one that has been run on such a device.
         table_accuracy: of the tables that compiled kernels use, eV/atom; None: none. See `Potential`.
         accept_licence: you accept the licence of a published model, where that is not MIT.
 
