@@ -131,6 +131,32 @@ def test_choice_of_the_back_end(monkeypatch):
         choose("triton", cpu)
 
 
+WITHOUT = textwrap.dedent(
+    """
+    import sys
+    sys.modules["triton"] = None  # as where it is not installed
+    import torch
+    import crossfield
+    from ase.build import molecule
+    from crossfield.inference import Potential
+    from tests.structures import small_model
+    atoms = molecule("H2O")
+    atoms.calc = crossfield.Calculator(Potential(small_model(), "head0"))
+    assert atoms.get_forces().shape == (3, 3)
+    try:
+        Potential(small_model(), "head0", backend="triton")
+    except crossfield.errors.InputError as error:
+        print(error)
+    """
+)
+
+
+def test_nothing_else_needs_triton():
+    run = subprocess.run([sys.executable, "-c", WITHOUT], capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
+    assert "needs the package triton" in run.stdout
+
+
 COMPILE = textwrap.dedent(
     """
     import json, warnings

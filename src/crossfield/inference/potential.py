@@ -196,6 +196,11 @@ class Potential:
         return results
 
     @property
+    def in_steps(self) -> bool:
+        """Whether a structure that moves can be evaluated in whole steps on the device; see `Stepper`."""
+        return self.backend == "triton" and self.table_accuracy is not None
+
+    @property
     def prepared(self) -> Prepared | None:
         """What is ready for evaluation; None with the reference back end."""
         return self._prepared

@@ -30,11 +30,6 @@ class Stepper:
         self._edges: Edges | None = None
         self._step: Step | None = None
 
-    @staticmethod
-    def serves(potential: Potential) -> bool:
-        """Whether a potential can be evaluated in steps."""
-        return potential.backend == "triton" and potential.table_accuracy is not None
-
     def __call__(self, atoms: Atoms) -> Result | None:
         """Evaluate; None where atoms are closer than tables reach, and `Potential.predict` is to be asked.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from ase import Atoms
@@ -14,8 +14,10 @@ from ase.stress import full_3x3_to_voigt_6_stress
 from crossfield.graph import SkinList
 from crossfield.inference.potential import Potential
 from crossfield.inference.prepared import ACCURACY
-from crossfield.inference.stepper import Stepper
 from crossfield.zoo import load
+
+if TYPE_CHECKING:
+    from crossfield.inference.stepper import Stepper
 
 
 class Calculator(AseCalculator):  # type: ignore[misc]  # ASE has no types
@@ -69,7 +71,11 @@ class Calculator(AseCalculator):  # type: ignore[misc]  # ASE has no types
         self.potential = potential
         self.head = potential.theory_head(head).name
         self.neighbours = SkinList(potential.cutoff, skin)
-        self._stepper = Stepper(potential, self.head, self.neighbours) if Stepper.serves(potential) else None
+        self._stepper: Stepper | None = None
+        if potential.in_steps:
+            from crossfield.inference.stepper import Stepper  # which needs Triton
+
+            self._stepper = Stepper(potential, self.head, self.neighbours)
 
     def __repr__(self) -> str:
         p = self.potential

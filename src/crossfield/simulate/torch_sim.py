@@ -22,7 +22,6 @@ from torch_sim.models.interface import ModelInterface
 
 from crossfield.graph import Graph, SkinList, collate
 from crossfield.inference.potential import Potential
-from crossfield.inference.stepper import Stepper
 
 
 @dataclass
@@ -151,7 +150,7 @@ class TorchSimModel(ModelInterface):  # type: ignore[misc]  # torch-sim has no t
             graphs.append(self.potential.graph(atoms, self.head, edges=edges))
         graph = collate(graphs)
         step = None
-        if Stepper.serves(self.potential) and len(graphs):
+        if self.potential.in_steps and graphs:
             step = self._step(graph)
         return _Kept(
             numbers.clone(), system.clone(), periodic, x.clone(), box.clone(), graph.to(self._device), step

@@ -35,7 +35,10 @@ class Source(NamedTuple):
 
 def installed() -> bool:
     """Whether there is Triton here."""
-    return find_spec("triton") is not None
+    try:
+        return find_spec("triton") is not None
+    except ValueError:  # it is kept from being imported
+        return False
 
 
 def interpreted() -> bool:
