@@ -58,7 +58,7 @@ parity: $(VENV)/.installed-dev $(ORACLE)/.installed ## compare every block and w
 	OMP_NUM_THREADS=$(WORKERS) $(ORACLE)/bin/python -m parity.oracle
 	@set -e; for version in $(OLDER); do \
 		PYTHONPATH=$(ORACLE)/older/$$version $(ORACLE)/bin/python -m parity.oracle.older $$version; done
-	OMP_NUM_THREADS=$(WORKERS) $(BIN)/python -m pytest parity
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) parity
 
 bench: $(VENV)/.installed-dev $(ORACLE)/.installed ## run the benchmarks
 	@set -e; for script in $(BENCHMARKS); do echo "== $$script"; $(BIN)/python $$script; done

@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -25,6 +26,21 @@ DEVIATIONS = pytest.StashKey[dict[str, tuple[float, int]]]()
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[DEVIATIONS] = {}
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Of several processes, each hands over what it found."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["deviations"] = session.config.stash[DEVIATIONS]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any, error: object) -> None:
+    """And they are put together."""
+    together = node.config.stash[DEVIATIONS]
+    for what, (worst, number) in getattr(node, "workeroutput", {}).get("deviations", {}).items():
+        before, count = together.get(what, (0.0, 0))
+        together[what] = (max(worst, before), number + count)
 
 
 def read_file(name: str) -> tuple[State, dict[str, int]]:
