@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
 
 
 def say(text: str) -> None:
@@ -11,6 +15,24 @@ def say(text: str) -> None:
     from rich.console import Console
 
     Console(stderr=True, soft_wrap=True).print(text, highlight=False, markup=False)
+
+
+def counting_bar() -> Progress:
+    """A bar on standard error, if that is a terminal; whoever moves it redraws it."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        auto_refresh=False,  # a thread that redraws would take time from the work
+        transient=True,
+        disable=not console.is_terminal,
+    )
 
 
 @contextmanager
@@ -21,20 +43,7 @@ def progress(what: str, total: int) -> Iterator[Callable[[int], None]]:
         what: name of the work.
         total: number of structures.
     """
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    console = Console(stderr=True)
-    bar = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=console,
-        auto_refresh=False,  # a thread that redraws would take time from the work
-        transient=True,
-        disable=not console.is_terminal,
-    )
+    bar = counting_bar()
     task = bar.add_task(what, total=total)
     with bar:
         bar.refresh()

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from crossfield.messages import say
+from crossfield.messages import counting_bar, say
 
 if TYPE_CHECKING:
     from crossfield.bench.domain.benchmark import Benchmark
@@ -18,20 +18,8 @@ if TYPE_CHECKING:
 @contextmanager
 def progress_bar() -> Iterator[Progress]:
     """One bar over all benchmarks on a terminal; elsewhere a line for each that has something to do."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    console = Console(stderr=True)
-    bar = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=console,
-        auto_refresh=False,
-        transient=True,
-        disable=not console.is_terminal,
-    )
+    bar = counting_bar()
+    console = bar.console
     task = bar.add_task("reading the sets", total=0)
     states: dict[str, tuple[int, int]] = {}
 

@@ -74,6 +74,11 @@ class Kinds(NamedTuple):
     carry: Tensor  # (kinds, columns) handed past the first layer
     offset: Tensor  # (kinds,) eV; energy outside the scale
 
+    def to(self, device: torch.device) -> Kinds:
+        """The same on a device."""
+        res, u_next = (None if x is None else x.to(device) for x in (self.res, self.u_next))
+        return Kinds(self.u.to(device), res, u_next, self.carry.to(device), self.offset.to(device))
+
 
 @dataclass(frozen=True)
 class LastReadout:

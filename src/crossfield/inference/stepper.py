@@ -9,8 +9,7 @@ import torch
 from ase import Atoms
 
 from crossfield.graph import Edges, SkinList
-from crossfield.inference.gpu.plan import GpuPlan
-from crossfield.inference.gpu.step import Step
+from crossfield.inference.gpu.step import Step, step_for
 from crossfield.inference.potential import Potential
 from crossfield.inference.results import Result
 
@@ -61,15 +60,10 @@ class Stepper:
 
     def _lay_out(self, atoms: Atoms, edges: Edges) -> None:
         graph = self.potential.graph(atoms, self.head, edges=edges)
-        again = self._step is not None and self._atoms is not None and _same(atoms, self._atoms)
-        if again and self._step is not None and self._step.fits(graph.num_edges):
-            self._step.lay_out(graph)
-        else:
-            prepared = self.potential.prepared
-            assert prepared is not None
-            plan = prepared.plan(graph)
-            assert isinstance(plan, GpuPlan)
-            self._step = Step(plan, graph)
+        same = self._atoms is not None and _same(atoms, self._atoms)
+        prepared = self.potential.prepared
+        assert prepared is not None
+        self._step = step_for(prepared, graph, self._step if same else None)
         self._atoms, self._edges = atoms.copy(), edges
 
 

@@ -12,7 +12,7 @@ torch-sim comes with `pip install 'crossfield[torch-sim]'`.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 import torch_sim
@@ -22,6 +22,9 @@ from torch_sim.models.interface import ModelInterface
 
 from crossfield.graph import Graph, SkinList, collate
 from crossfield.inference.potential import Potential
+
+if TYPE_CHECKING:
+    from crossfield.inference.gpu.step import Step
 
 
 @dataclass
@@ -34,7 +37,7 @@ class _Kept:
     positions: Tensor  # (N, 3) Å
     box: Tensor  # (S, 3, 3) Å, rows are lattice vectors of periodic axes
     graph: Graph  # with edges out to cutoff + skin
-    step: Any  # `Step`, with the Triton back end
+    step: Step | None  # with the Triton back end
 
 
 class TorchSimModel(ModelInterface):  # type: ignore[misc]  # torch-sim has no types
@@ -97,8 +100,11 @@ class TorchSimModel(ModelInterface):  # type: ignore[misc]  # torch-sim has no t
 
     def _evaluate(self, kept: _Kept, x: Tensor, box: Tensor) -> dict[str, Tensor]:
         if kept.step is not None:
-            found = kept.step(x, box)
-            if found.shortest >= kept.step.plan.radial.start:
+            found, radial = kept.step(x, box), kept.step.plan.radial
+            assert radial is not None
+            if found.shortest < radial.start:
+                self._kept = None  # there will be tables that reach further
+            else:
                 volume = torch.linalg.det(box).abs().cpu().view(-1, 1)
                 xx, yy, zz, yz, xz, xy = (found.virial / volume).unbind(1)
                 rows = [torch.stack(row, dim=1) for row in ((xx, xy, xz), (xy, yy, yz), (xz, yz, zz))]
@@ -156,19 +162,12 @@ class TorchSimModel(ModelInterface):  # type: ignore[misc]  # torch-sim has no t
             numbers.clone(), system.clone(), periodic, x.clone(), box.clone(), graph.to(self._device), step
         )
 
-    def _step(self, graph: Graph) -> Any:
-        from crossfield.inference.gpu.plan import GpuPlan
-        from crossfield.inference.gpu.step import Step
+    def _step(self, graph: Graph) -> Step:
+        from crossfield.inference.gpu.step import step_for  # which needs Triton
 
-        kept, prepared = self._kept, self.potential.prepared
-        if kept is not None and kept.step is not None and kept.step.fits(graph.num_edges):
-            same = torch.equal(kept.graph.Z.cpu(), graph.Z) and torch.equal(
-                kept.graph.structure.cpu(), graph.structure
-            )
-            if same:
-                kept.step.lay_out(graph)
-                return kept.step
+        kept, prepared, before = self._kept, self.potential.prepared, None
         assert prepared is not None
-        plan = prepared.plan(graph.to(self._device))
-        assert isinstance(plan, GpuPlan)
-        return Step(plan, graph)
+        if kept is not None:
+            pairs = ((kept.graph.Z, graph.Z), (kept.graph.structure, graph.structure))
+            before = kept.step if all(torch.equal(a.cpu(), b) for a, b in pairs) else None
+        return step_for(prepared, graph, before)

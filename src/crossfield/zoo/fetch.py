@@ -14,7 +14,8 @@ from pathlib import Path
 from crossfield.errors import InputError, nearest
 from crossfield.files import cache_folder
 from crossfield.zoo import cache
-from crossfield.zoo.download import ChecksumError, download, file_sha256
+from crossfield.zoo.download import file_sha256
+from crossfield.zoo.once import Once
 from crossfield.zoo.published import LICENCES, Published, get_published, published
 
 ACCEPT_VARIABLE = "CROSSFIELD_ACCEPT_LICENCE"
@@ -82,48 +83,18 @@ def _own_format(path: Path) -> Path:
         if not _TORCH.match(file.read(9)):
             return path
     digest = file_sha256(path)
-    same = (model for model in published().values() if _checksum(model) == digest)
+    same = (model for model in published().values() if _once(model).checksum() == digest)
     return _converted(path, digest, next(same, None))
 
 
 def _downloaded(model: Published) -> tuple[Path, str]:
     """The published file, and its SHA-256."""
     path = _raw_path(model)
-    if not path.exists():
-        with cache.claimed(path) as target:
-            if not path.exists():  # else another process has just finished
-                _download(model, target)
-    digest, expected = file_sha256(path), _checksum(model)
-    if expected is None:
-        cache.remember("checksums", model.name, {"url": model.url, "sha256": digest})
-    elif digest != expected:
-        raise InputError(
-            f"not the file that was published (SHA-256 {digest}, expected {expected}); delete it to have it "
-            "downloaded again",
-            file=path,
-        )
-    return path, digest
+    return path, _once(model).fetch(path)
 
 
-def _download(model: Published, target: Path) -> None:
-    try:
-        download(model.url, target, sha256=_checksum(model), size=model.size)
-    except ChecksumError as error:
-        if model.sha256 is not None:
-            raise
-        raise InputError(
-            f"{error.message}. Expected is what came at the first download; if the authors say that they "
-            f"replaced the file, delete {cache.place_of('checksums', model.name)}",
-            file=error.file,
-        ) from error
-
-
-def _checksum(model: Published) -> str | None:
-    """What the SHA-256 of a published file must be; None: not known yet."""
-    if model.sha256 is not None:
-        return model.sha256
-    facts = cache.recall("checksums", model.name)
-    return facts["sha256"] if facts and facts.get("url") == model.url else None
+def _once(model: Published) -> Once:
+    return Once(model.name, model.url, model.size, model.sha256)
 
 
 def _converted(source: Path, digest: str, model: Published | None) -> Path:
@@ -138,7 +109,7 @@ def _converted(source: Path, digest: str, model: Published | None) -> Path:
 
 def _known_conversion(model: Published) -> Path | None:
     """The converted file, if it exists: for it the published file need neither be read nor there."""
-    digest = _checksum(model)
+    digest = _once(model).checksum()
     path = None if digest is None else _conversion_path(digest, model)
     return path if path and path.exists() else None
 

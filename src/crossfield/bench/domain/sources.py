@@ -15,8 +15,8 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 
 from crossfield.errors import InputError, nearest
 from crossfield.files import cache_folder
-from crossfield.zoo import cache as kept
-from crossfield.zoo.download import ChecksumError, download, file_sha256
+from crossfield.zoo.download import file_sha256
+from crossfield.zoo.once import Once
 
 LARGEST = 20 << 30  # bytes that an archive may unpack to
 Place = Path | zipfile.Path  # a folder, or one in an archive; both have /, iterdir, read_text, open
@@ -96,7 +96,14 @@ class Sources:
             archive = self._local / source.file
             if archive.is_file():
                 advice = "put the published file there, or take this one away to have it downloaded"
-                return _checked(archive, source, source.sha256, advice)
+                found = file_sha256(archive)
+                if source.sha256 not in (None, found):
+                    raise InputError(
+                        f"is not the file that was published (SHA-256 {found}, expected {source.sha256}); "
+                        f"{advice}",
+                        file=archive,
+                    )
+                return _folder(archive, source, advice)
             if (folder := _unpacked(source, self._local)) is not None:
                 return folder
         target = cache_folder() / "benchmarks" / "sources" / source.file
@@ -108,13 +115,10 @@ class Sources:
                 )
             if not self._online:
                 raise InputError(f"set {source.name} ({source.file}) is neither in --data nor in the cache")
-            with kept.claimed(target) as place:
-                if not place.exists():
-                    _download(source, place)
-        expected = _checksum(source)
-        if expected is None:
-            kept.remember("checksums", _noted(source), {"url": source.url, "sha256": file_sha256(target)})
-        return _checked(target, source, expected, "delete it to have it downloaded again")
+        # remembered under a name of its own, among those of models
+        once = Once(f"benchmarks-{source.name}", source.url, source.size, source.sha256)
+        once.fetch(target)
+        return _folder(target, source, "delete it to have it downloaded again")
 
 
 def _unpacked(source: Source, local: Path) -> Path | None:
@@ -124,32 +128,6 @@ def _unpacked(source: Source, local: Path) -> Path | None:
     own = local / source.stem
     top = source.top or source.stem
     return next((folder for folder in (own / top, local / top, own) if folder.is_dir()), None)
-
-
-def _download(source: Source, target: Path) -> None:
-    try:
-        download(source.url, target, sha256=_checksum(source), size=source.size)
-    except ChecksumError as error:
-        if source.sha256 is not None:
-            raise
-        raise InputError(
-            f"{error.message}. Expected is what came at the first download; if the authors say that they "
-            f"replaced the file, delete {kept.place_of('checksums', _noted(source))}",
-            file=error.file,
-        ) from error
-
-
-def _checksum(source: Source) -> str | None:
-    """What the SHA-256 of a set must be; None: not known yet."""
-    if source.sha256 is not None:
-        return source.sha256
-    facts = kept.recall("checksums", _noted(source))
-    return facts.get("sha256") if facts and facts.get("url") == source.url else None
-
-
-def _noted(source: Source) -> str:
-    """Under which name its checksum is remembered, among those of models."""
-    return f"benchmarks-{source.name}"
 
 
 def get_source(name: str) -> Source:
@@ -164,14 +142,8 @@ def get_source(name: str) -> Source:
     return sources[name]
 
 
-def _checked(path: Path, source: Source, expected: str | None, advice: str) -> Place:
-    """A file that is what it must be; of an archive, the folder in it."""
-    if expected is not None and (found := file_sha256(path)) != expected:
-        before = "that was published" if source.sha256 else "that came at the first download"
-        raise InputError(
-            f"is not the file {before} (SHA-256 {found[:12]}…, expected {expected[:12]}…); {advice}",
-            file=path,
-        )
+def _folder(path: Path, source: Source, advice: str) -> Place:
+    """The folder in an archive; a file that is none, as it is."""
     if not source.file.endswith(".zip"):
         return path
     return zipfile.Path(_whole(path, advice), at=f"{source.top or source.stem}/")

@@ -19,8 +19,9 @@ from crossfield.kernels.gpu.build import Source, launch
 from crossfield.kernels.gpu.launch.contraction import LANES as NARROW
 from crossfield.kernels.gpu.launch.contraction import TOGETHER
 from crossfield.kernels.gpu.launch.convolution import ROWS, Outgoing
-from crossfield.kernels.gpu.launch.tiles import Tiles, Write, blocks, rows_of
+from crossfield.kernels.gpu.launch.tiles import Tiles, blocks, rows_of
 from crossfield.kernels.operations.interface import Edges
+from crossfield.kernels.writing import Write
 
 LANES = 16  # numbers that rows are filled up to: threads read four at once, and matrices are in tiles
 ENTRIES = 64  # coefficients of the harmonics of a program in reverse: what registers hold

@@ -26,8 +26,9 @@ from crossfield.kernels.gpu import edges as edge_kernels
 from crossfield.kernels.gpu import rows
 from crossfield.kernels.gpu.build import Source, launch
 from crossfield.kernels.gpu.launch.convolution import Outgoing
-from crossfield.kernels.gpu.launch.tiles import Tiles, Write, blocks, edges_at_once, rows_of
+from crossfield.kernels.gpu.launch.tiles import Tiles, blocks, edges_at_once, rows_of
 from crossfield.kernels.operations.interface import Edges
+from crossfield.kernels.writing import Write
 
 BLOCK_BYTES = 16 << 30  # of scratch memory for a block of atoms, on a GPU
 PRECISION: Precision = "tf32x3"
@@ -194,8 +195,7 @@ class GpuPlan:
         if self._kinds is not None and not self.frozen.kinds_vary:
             return self._kinds
         found = self.frozen.kinds(graph.to("cpu") if self.frozen.kinds_vary else graph)
-        found = padded_kinds(found, self.frozen.config.channels, LANES, self.dtype)
-        self._kinds = Kinds(*(None if x is None else x.to(self.device) for x in found))  # type: ignore[arg-type]
+        self._kinds = padded_kinds(found, self.frozen.config.channels, LANES, self.dtype).to(self.device)
         return self._kinds
 
     def _exact(self, graph: Graph, r: Tensor, t: int) -> Table:

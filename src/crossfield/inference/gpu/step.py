@@ -7,7 +7,7 @@ and nobody waits for the device before the end.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor
@@ -21,6 +21,9 @@ from crossfield.kernels.gpu.build import launch
 from crossfield.kernels.gpu.launch.convolution import Outgoing
 from crossfield.kernels.gpu.launch.tiles import blocks, edges_at_once, rows_of
 from crossfield.kernels.operations.interface import Edges
+
+if TYPE_CHECKING:
+    from crossfield.inference.prepared import Prepared
 
 ROOM = 1.25  # edges that there is room for, over those that there are
 STEP = 1024  # and a multiple of it
@@ -160,3 +163,19 @@ class Step:
             virial.copy_(virial.view(6, S).T.flatten())
         d = torch.linalg.vector_norm(self._r, dim=1)
         shortest.copy_(torch.where(self._there, d, torch.inf).amin())
+
+
+def step_for(prepared: Prepared, graph: Graph, before: Step | None) -> Step:
+    """A step of these structures.
+
+    Args:
+        prepared: what plans are taken from.
+        graph: the structures, with edges that may be longer than the cutoff.
+        before: a step of the same structures with other edges, which are taken over if there is room.
+    """
+    if before is not None and before.fits(graph.num_edges):
+        before.lay_out(graph)
+        return before
+    plan = prepared.plan(graph.to(prepared.model.device))
+    assert isinstance(plan, GpuPlan)
+    return Step(plan, graph)

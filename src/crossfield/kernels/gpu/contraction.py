@@ -10,7 +10,7 @@ from crossfield.kernels.formulas.contraction import (
     value,
 )
 from crossfield.kernels.formulas.number import Dual, sum_of
-from crossfield.kernels.gpu.emit import Code, Value
+from crossfield.kernels.gpu.emit import Code, Value, channels_of
 
 TILES = ("ROWS", "CHANNELS")
 FORWARD = ("A", "group", "w", "B_out", "n_atoms", *TILES)
@@ -37,18 +37,13 @@ class Tile:
         self._weights: dict[int, Dual[Value]] = {}
         self.A = [self.moving("A", "i", c.rows_in, a) for a in range(c.rows_in)]
 
-    def place(self, name: str, atom: str, rows: int, row: int) -> str:
-        """Channels of a row of every atom, or of its group."""
-        C = self.c.channels
-        return f"{name} + ({atom} * {rows * C} + {row * C})[:, None] + c[None, :]"
-
     def load(self, name: str, atom: str, rows: int, row: int) -> Value:
-        """Read such a row."""
-        return self.code.new(f"tl.load({self.place(name, atom, rows, row)}, mask=kept, other=0.0)")
+        """Read a row of every atom, or of its group."""
+        return self.code.load(channels_of(name, atom, rows, row, self.c.channels), "kept")
 
     def store(self, found: Value, name: str, rows: int, row: int) -> None:
         """Write a row of every atom."""
-        self.code.line(f"tl.store({self.place(name, 'i', rows, row)}, {found.text}, mask=kept)")
+        self.code.store(found, channels_of(name, "i", rows, row, self.c.channels), "kept")
 
     def moving(self, name: str, atom: str, rows: int, row: int) -> Dual[Value]:
         """A row, and how it moves."""

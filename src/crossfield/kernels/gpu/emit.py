@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import torch
 
-from crossfield.kernels.formulas.number import Dual, Operation, Quantity
+from crossfield.kernels.formulas.number import Operation, Quantity
 
 SYMBOLS: dict[Operation, str] = {"add": "+", "sub": "-", "mul": "*", "div": "/"}
 REAL = {torch.float32: "tl.float32", torch.float64: "tl.float64"}
@@ -69,10 +69,6 @@ class Code:
         self.line(f"{name} = {text}")
         return Value(self, name)
 
-    def dual(self, value: Value, tangent: Value | None = None) -> Dual[Value]:
-        """With its derivative."""
-        return Dual(value, tangent)
-
     @contextmanager
     def block(self, head: str) -> Iterator[None]:
         """Lines under a head, such as a loop."""
@@ -89,3 +85,16 @@ class Code:
     def add(self, total: Value, term: Value) -> None:
         """Add to something that was zero once."""
         self.line(f"{total.text} += {term.text}")
+
+    def load(self, place: str, mask: str) -> Value:
+        """Read, zeros where the mask does not hold."""
+        return self.new(f"tl.load({place}, mask={mask}, other=0.0)")
+
+    def store(self, value: Value, place: str, mask: str) -> None:
+        """Write where the mask holds."""
+        self.line(f"tl.store({place}, {value.text}, mask={mask})")
+
+
+def channels_of(name: str, atom: str, rows: int, row: int, channels: int) -> str:
+    """Where the channels `c` of a row of every atom are, in an array (atoms, rows, channels)."""
+    return f"{name} + ({atom} * {rows * channels} + {row * channels})[:, None] + c[None, :]"

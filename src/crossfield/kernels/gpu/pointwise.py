@@ -8,7 +8,7 @@ from crossfield.kernels.formulas import gate as gate_formulas
 from crossfield.kernels.formulas import norm as norm_formulas
 from crossfield.kernels.formulas.harmonics import reverse, spherical
 from crossfield.kernels.formulas.number import Dual
-from crossfield.kernels.gpu.emit import Code, Value
+from crossfield.kernels.gpu.emit import Code, Value, channels_of
 
 HARMONICS = ("unit", "Y", "n_edges", "EDGES")
 HARMONICS_BACKWARD = ("unit", "gY", "gunit", "n_edges", "EDGES")
@@ -99,15 +99,11 @@ class _Rows:
         code.line("c = tl.program_id(1) * CHANNELS + tl.arange(0, CHANNELS)")
         code.line(f"kept = (i < n_atoms)[:, None] & (c < {channels})[None, :]")
 
-    def place(self, name: str, rows: int, row: int) -> str:
-        C = self.channels
-        return f"{name} + (i * {rows * C} + {row * C})[:, None] + c[None, :]"
-
     def load(self, name: str, rows: int, row: int) -> Value:
-        return self.code.new(f"tl.load({self.place(name, rows, row)}, mask=kept, other=0.0)")
+        return self.code.load(channels_of(name, "i", rows, row, self.channels), "kept")
 
     def store(self, x: Value, name: str, rows: int, row: int) -> None:
-        self.code.line(f"tl.store({self.place(name, rows, row)}, {x.text}, mask=kept)")
+        self.code.store(x, channels_of(name, "i", rows, row, self.channels), "kept")
 
 
 NORM = ("x", "scale", "shift", "y", "n_rows", "ROWS", "CHANNELS")

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from crossfield.kernels.formulas.convolution import Coefficients, PathGradient, Product, message
 from crossfield.kernels.formulas.number import Dual, sum_of
 from crossfield.kernels.gpu.edges import polynomial, polynomial_slope
-from crossfield.kernels.gpu.emit import Code, Value
+from crossfield.kernels.gpu.emit import Code, Value, channels_of
 
 TILES = ("ROWS", "CHANNELS")  # atoms and channels of a program
 FORWARD = ("first", "sender", "h", "Y", "w", "m", "n_atoms", "n_edges", *TILES)
@@ -66,15 +66,11 @@ class Tile:
 
     def row(self, name: str, atom: str, rows: int, row: int, mask: str = "both") -> Value:
         """Channels of a row of every atom, or edge."""
-        return self.code.new(f"tl.load({self._place(name, atom, rows, row)}, mask={mask}, other=0.0)")
+        return self.code.load(channels_of(name, atom, rows, row, self.product.channels), mask)
 
     def store(self, value: Value, name: str, atom: str, rows: int, row: int, mask: str) -> None:
         """Write such a row."""
-        self.code.line(f"tl.store({self._place(name, atom, rows, row)}, {value.text}, mask={mask})")
-
-    def _place(self, name: str, atom: str, rows: int, row: int) -> str:
-        C = self.product.channels
-        return f"{name} + ({atom} * {rows * C} + {row * C})[:, None] + c[None, :]"
+        self.code.store(value, channels_of(name, atom, rows, row, self.product.channels), mask)
 
     def moving(self, name: str, atom: str, rows: int, row: int) -> Dual[Value]:
         """A row, and how it moves."""

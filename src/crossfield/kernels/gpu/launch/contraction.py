@@ -10,8 +10,9 @@ from torch import Tensor
 from crossfield.kernels.formulas.contraction import Contraction
 from crossfield.kernels.gpu import contraction
 from crossfield.kernels.gpu.build import Source, launch
-from crossfield.kernels.gpu.launch.tiles import Tiles, Write
+from crossfield.kernels.gpu.launch.tiles import Tiles
 from crossfield.kernels.operations.interface import Three
+from crossfield.kernels.writing import Write
 
 LANES = 32  # channels of a program: with more than one to a thread, registers do not hold the polynomial
 TOGETHER = 4  # atoms of a program

@@ -11,8 +11,9 @@ from torch import Tensor
 from crossfield.kernels.formulas.convolution import Product
 from crossfield.kernels.gpu import tensor_product
 from crossfield.kernels.gpu.build import Source, launch
-from crossfield.kernels.gpu.launch.tiles import WIDEST, Tiles, Write
+from crossfield.kernels.gpu.launch.tiles import WIDEST, Tiles
 from crossfield.kernels.operations.interface import Edges, Three
+from crossfield.kernels.writing import Write
 
 ROWS = 24  # of messages that a program sums at most: each takes four registers of a thread
 

@@ -9,8 +9,9 @@ from torch import Tensor
 
 from crossfield.kernels.gpu import pointwise
 from crossfield.kernels.gpu.build import Source, launch
-from crossfield.kernels.gpu.launch.tiles import Tiles, Write, blocks, edges_at_once, power_of_two, rows_of
+from crossfield.kernels.gpu.launch.tiles import Tiles, blocks, edges_at_once, power_of_two, rows_of
 from crossfield.kernels.operations.interface import Four, Two
+from crossfield.kernels.writing import Write
 
 
 def harmonics(x: Tensor, l_max: int) -> Tensor:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from torch import Tensor
 
@@ -11,19 +10,6 @@ from crossfield.kernels.gpu import build
 
 MOST = 256  # rows of a program under the interpreter
 WIDEST = 128  # channels of a program: four for each thread of a warp
-
-
-class Write(partial[None]):
-    """A partial that equals another one of the same function and arguments."""
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Write) and self._key() == other._key()
-
-    def __hash__(self) -> int:
-        return hash(self._key())
-
-    def _key(self) -> tuple[Any, ...]:
-        return (self.func, self.args, tuple(sorted(self.keywords.items())))
 
 
 class Tiles(NamedTuple):

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache, partial
-from typing import Any
+from functools import cache
 
 import numpy as np
 import torch
@@ -23,19 +22,6 @@ def compiled(arguments: tuple[str, ...], dtype: torch.dtype, write: Callable[[Co
     """One kernel; `write` is a partial of hashable arguments, or a function."""
     (function,) = build.functions([Source(arguments, PRECISIONS[dtype], write)], more=True)
     return function
-
-
-class Write(partial[None]):
-    """A partial that equals another one of the same function and arguments."""
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Write) and self._key() == other._key()
-
-    def __hash__(self) -> int:
-        return hash(self._key())
-
-    def _key(self) -> tuple[Any, ...]:
-        return (self.func, self.args, tuple(sorted(self.keywords.items())))
 
 
 def beyond(Y: Tensor) -> Tensor:

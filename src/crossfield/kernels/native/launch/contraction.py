@@ -9,8 +9,9 @@ from torch import Tensor
 
 from crossfield.kernels.formulas.contraction import Contraction
 from crossfield.kernels.native import contraction, pool
-from crossfield.kernels.native.launch.common import Write, compiled, ones
+from crossfield.kernels.native.launch.common import compiled, ones
 from crossfield.kernels.operations.interface import Three
+from crossfield.kernels.writing import Write
 
 
 def contract(c: Contraction, A: Tensor, w: Tensor, group: Tensor) -> Tensor:

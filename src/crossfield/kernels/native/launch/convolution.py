@@ -12,8 +12,9 @@ from torch import Tensor
 from crossfield.kernels.formulas.convolution import Product
 from crossfield.kernels.native import pool
 from crossfield.kernels.native import tensor_product as product_code
-from crossfield.kernels.native.launch.common import Write, beyond, compiled
+from crossfield.kernels.native.launch.common import beyond, compiled
 from crossfield.kernels.operations.interface import Edges, Three
+from crossfield.kernels.writing import Write
 
 
 def convolve(

@@ -9,8 +9,9 @@ from torch import Tensor
 
 from crossfield.kernels.native import norm as code
 from crossfield.kernels.native import pool
-from crossfield.kernels.native.launch.common import Write, compiled, ones
+from crossfield.kernels.native.launch.common import compiled, ones
 from crossfield.kernels.operations.interface import Four
+from crossfield.kernels.writing import Write
 
 
 def norm(x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:

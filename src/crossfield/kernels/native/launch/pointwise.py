@@ -7,8 +7,9 @@ from torch import Tensor
 
 from crossfield.kernels.native import harmonics as harmonics_code
 from crossfield.kernels.native import pointwise, pool
-from crossfield.kernels.native.launch.common import Write, beyond, compiled, ones
+from crossfield.kernels.native.launch.common import beyond, compiled, ones
 from crossfield.kernels.operations.interface import Two
+from crossfield.kernels.writing import Write
 
 
 def harmonics(x: Tensor, l_max: int) -> Tensor:
