@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 import torch
 from ase import Atoms
+from ase.build import bulk
 
 from crossfield.inference import Potential
 from crossfield.inference.gpu import plan as gpu_plan
-from tests.structures import small_model, structures
+from tests.structures import batch_of, small_model, structures
 
 pytest.importorskip("triton")
 CONFIGURATIONS = {
@@ -146,3 +147,50 @@ def test_whole_steps(name):
         np.testing.assert_allclose(atoms.get_forces(), exact.forces, rtol=0, atol=1e-9)
         if exact.stress is not None:
             np.testing.assert_allclose(atoms.get_stress(voigt=False), exact.stress, rtol=0, atol=1e-10)
+
+
+def test_other_structures_in_the_place_of_some(monkeypatch):
+    """What was laid out for some structures serves others, of other elements and charges."""
+    from crossfield.inference.gpu import step as steps
+
+    monkeypatch.setattr(steps, "RUNGS", 2)  # wide rooms
+    monkeypatch.setattr(steps, "WASTE", 0.3)
+    settings = CONFIGURATIONS["density, elements"] | {"layers": 1}
+    potential = Potential(small_model(**settings), "head0", backend="triton")
+    exact = Potential(small_model(**settings), "head0", backend="numba")
+    some = {"copper": bulk("Cu", "fcc", a=3.7)} | structures()
+    batches = ("slab", "ion"), ("molecule",), ("radical", "copper"), ("copper",) * 15
+    potential.prepared.expect(torch.cat([batch_of(some[name]).Z for batch in batches for name in batch]))
+    made, step = [], None
+    for names in batches:
+        atoms = [some[name] for name in names]
+        graph = batch_of(*atoms)
+        step = steps.step_for(potential.prepared, graph, step)
+        made.append(step)
+        found = step.on_host(graph.positions, graph.cell)
+        expected = exact.predict(atoms)
+        assert found.energies.shape == (graph.num_atoms,)
+        np.testing.assert_allclose(found.energy, [r.energy for r in expected], rtol=1e-12)
+        np.testing.assert_allclose(
+            found.forces, np.concatenate([r.forces for r in expected]), rtol=0, atol=1e-9
+        )
+        for virial, one, result in zip(found.virial, atoms, expected, strict=True):
+            if result.stress is not None:
+                xx, yy, zz, yz, xz, xy = virial.numpy() / one.get_volume()
+                np.testing.assert_allclose(
+                    result.stress, [[xx, xy, xz], [xy, yy, yz], [xz, yz, zz]], atol=1e-9
+                )
+    assert made[0] is made[1] is made[2]
+    assert made[3] is not made[0]
+    assert made[3].memory is made[0].memory
+
+
+def test_sizes_of_rooms():
+    from crossfield.inference.gpu.step import RUNGS, rung
+
+    sizes = np.arange(1, 5000)
+    rooms = np.array([rung(int(n)) for n in sizes])
+    assert (rooms >= sizes).all()
+    assert (rooms <= sizes * (1 + 1 / RUNGS)).all()
+    assert len(np.unique(rooms)) <= 2 * RUNGS + RUNGS * 8
+    assert np.array_equal([rung(int(n)) for n in rooms], rooms)

@@ -40,7 +40,7 @@ class Stepper:
             self._lay_out(atoms, edges)
         assert self._step is not None
         box = np.where(atoms.pbc[:, None], atoms.cell.array, 0.0)
-        found = self._step(torch.from_numpy(atoms.positions.copy()), torch.from_numpy(box[None]))
+        found = self._step.on_host(torch.from_numpy(atoms.positions.copy()), torch.from_numpy(box[None]))
         radial = self._step.plan.radial
         assert radial is not None
         if found.shortest < radial.start:

@@ -13,14 +13,14 @@ from crossfield.inference.freeze import FrozenLayer, Kinds
 from crossfield.inference.gpu.products import Groups, Precision, Products
 from crossfield.inference.layout import Layout
 from crossfield.inference.memory import Memory
+from crossfield.kernels.connectivity import Edges, Outgoing
 from crossfield.kernels.formulas.convolution import Coefficients
 from crossfield.kernels.gpu import contraction, pointwise, rows, tensor_product
 from crossfield.kernels.gpu.build import Source, launch
 from crossfield.kernels.gpu.launch.contraction import LANES as NARROW
 from crossfield.kernels.gpu.launch.contraction import TOGETHER
-from crossfield.kernels.gpu.launch.convolution import ROWS, Outgoing
+from crossfield.kernels.gpu.launch.convolution import ROWS
 from crossfield.kernels.gpu.launch.tiles import Tiles, blocks, rows_of
-from crossfield.kernels.operations.interface import Edges
 from crossfield.kernels.writing import Write
 
 LANES = 16  # numbers that rows are filled up to: threads read four at once, and matrices are in tiles
@@ -60,6 +60,18 @@ class State:
     @property
     def num_atoms(self) -> int:
         return len(self.element)
+
+    def take(self, other: State) -> None:
+        """Become the same as another of as many atoms, structures and edges, where it is."""
+        pairs = [
+            (getattr(self, name), getattr(other, name)) for name in ("kind", "kind_of_sender", "element")
+        ]
+        pairs += zip(self.kinds, other.kinds, strict=True)
+        for mine, theirs in zip(self.groups, other.groups, strict=True):
+            pairs += zip(mine or (), theirs or (), strict=True)
+        for to, value in pairs:
+            if to is not None and to is not value:
+                to.copy_(value)
 
     def array(self, name: str, layer: int, size: int) -> Tensor:
         """Of all atoms (N, size)."""

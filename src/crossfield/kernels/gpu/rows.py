@@ -156,6 +156,20 @@ def totals(first, values, out, n_atoms, ROWS: tl.constexpr):
     tl.store(out + i, total, mask=inside)
 
 
+@triton.jit
+def segments(first, values, out, columns, ROWS: tl.constexpr):
+    """out[s] = sum of values over the rows of segment s, in `columns` columns; a program for each of both."""
+    s = tl.program_id(0).to(tl.int64)
+    c = tl.program_id(1)
+    begin = tl.load(first + s)
+    end = tl.load(first + s + 1)
+    total = tl.zeros((ROWS,), values.dtype.element_ty)
+    for k in range(tl.cdiv(end - begin, ROWS)):
+        row = begin + k * ROWS + tl.arange(0, ROWS)
+        total += tl.load(values + row * columns + c, mask=row < end, other=0.0)
+    tl.store(out + s * columns + c, tl.sum(total, axis=0))
+
+
 @triton.jit(do_not_specialize=["n_edges"])
 def vectors(x, cell, structure, sender, receiver, shift, r, n_edges, EDGES: tl.constexpr):
     """R = x[receiver] - x[sender] + shift @ cell, float64, of every edge."""
