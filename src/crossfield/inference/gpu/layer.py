@@ -24,7 +24,7 @@ from crossfield.kernels.gpu.launch.tiles import Tiles, blocks, rows_of
 from crossfield.kernels.writing import Write
 
 LANES = 16  # numbers that rows are filled up to: threads read four at once, and matrices are in tiles
-ENTRIES = 64  # coefficients of the harmonics of a program in reverse: what registers hold
+ENTRIES = 40  # coefficients of the harmonics of a program in reverse: what registers hold, with any Triton
 
 
 class Table(NamedTuple):
