@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,9 +12,9 @@ import torch
 from safetensors import safe_open
 from torch import Tensor
 
+import tests.gpu  # noqa: F401  # whether Triton interprets
 from parity.weights import State
 
-os.environ.setdefault("TRITON_INTERPRET", "1")  # before Triton is imported: kernels for GPUs run on the CPU
 RESULTS = Path(__file__).parent / ".oracle"
 RELATIVE = 1e-10
 

@@ -16,6 +16,7 @@ from crossfield.zoo import mace
 from parity.cases import MODELS, ModelCase
 from parity.conftest import RESULTS, Agree, Read
 from parity.test_models import our_graphs, our_model
+from tests.gpu import DEVICE
 
 DOUBLE, DOUBLE_FLOOR = 1e-11, 1e-12  # relative; and eV, eV/Å, eV/Å^3, where there is less than that
 SINGLE, SINGLE_FLOOR = 1e-5, 1e-6
@@ -48,7 +49,7 @@ def compare(
         ours, reference = found(graph), exact(graph)
         periodic = bool(graph.periodic.all())
         for name in ("energies", "forces", "stress") if periodic else ("energies", "forces"):
-            agree(f"{what}: {name}", getattr(ours, name), getattr(reference, name), floor, bound)
+            agree(f"{what}: {name}", getattr(ours, name).cpu(), getattr(reference, name), floor, bound)
 
 
 @pytest.mark.parametrize("case", MODELS, ids=lambda case: case.name)
@@ -88,12 +89,13 @@ def test_tables(case: ModelCase, dtype: torch.dtype, read: Read, agree: Agree) -
 
 @pytest.mark.parametrize("case", TRITON, ids=lambda case: case.name)
 def test_triton(case: ModelCase, read: Read, agree: Agree) -> None:
-    """Kernels for GPUs, under the interpreter."""
+    """Kernels for GPUs: on one, or under the interpreter."""
     graphs = our_graphs(case, read(f"model_{case.name}")[0])
     graphs = graphs if WANTED == ["all"] else sorted(graphs, key=lambda graph: graph.num_edges)[1:3]
     exact = lambda graph: evaluate(our_model(case.name), graph)  # noqa: E731
     name = fresh(case).heads[0].name
-    plan = Potential(fresh(case), name, backend="triton", table_accuracy=None).evaluate
+    ours = Potential(fresh(case).to(DEVICE), name, backend="triton", table_accuracy=None)
+    plan = lambda graph: ours.evaluate(graph.to(DEVICE))  # noqa: E731
     compare(agree, "triton, plan, no tables", plan, exact, graphs, DOUBLE_FLOOR, DOUBLE)
-    plan = Potential(fresh(case).float(), name, backend="triton", table_accuracy=None).evaluate
+    ours = Potential(fresh(case).float().to(DEVICE), name, backend="triton", table_accuracy=None)
     compare(agree, "triton, float32, plan, no tables", plan, exact, graphs, SINGLE_FLOOR, SINGLE)

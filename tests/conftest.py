@@ -1,5 +1,3 @@
-"""Triton's interpreter, which runs kernels for GPUs on the CPU; it is chosen when Triton is imported."""
+"""Settings that must be made before anything is imported."""
 
-import os
-
-os.environ.setdefault("TRITON_INTERPRET", "1")
+import tests.gpu  # noqa: F401  # whether Triton interprets

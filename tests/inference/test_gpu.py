@@ -1,4 +1,4 @@
-"""Plans of Triton kernels, under its interpreter: equal to plain torch, for every kind of model."""
+"""Plans of Triton kernels: equal to plain torch on the CPU, for every kind of model."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from ase.build import bulk
 
 from crossfield.inference import Potential
 from crossfield.inference.gpu import plan as gpu_plan
+from tests.gpu import DEVICE
 from tests.structures import batch_of, small_model, structures
 
 pytest.importorskip("triton")
@@ -56,26 +57,25 @@ def compare(found: Potential, exact: Potential, atoms: list[Atoms], tolerance: f
 
 @pytest.mark.parametrize("configuration", CONFIGURATIONS.values(), ids=CONFIGURATIONS.keys())
 def test_equal_to_the_reference(configuration):
-    model = small_model(**configuration)
-    found = Potential(model, "head0", backend="triton", table_accuracy=None)
+    found = Potential(small_model(**configuration).to(DEVICE), "head0", backend="triton", table_accuracy=None)
     compare(found, Potential(small_model(**configuration), "head0", backend="reference"), awkward(), 1e-12)
 
 
 def test_single_precision_and_tables():
-    found = Potential(small_model().float(), "head0", backend="triton")
+    found = Potential(small_model().float().to(DEVICE), "head0", backend="triton")
     compare(found, Potential(small_model(), "head0", backend="reference"), awkward(), 2e-5)
 
 
 def test_same_tables_as_on_the_processor():
     """Two ways to write down one spline."""
-    found = Potential(small_model(), "head0", backend="triton", table_accuracy=1e-3)
+    found = Potential(small_model().to(DEVICE), "head0", backend="triton", table_accuracy=1e-3)
     compare(found, Potential(small_model(), "head0", backend="numba", table_accuracy=1e-3), awkward(), 1e-10)
 
 
 def test_blocks_of_atoms(monkeypatch):
     """What the reverse pass needs is computed again, and the result is the same to the last bit."""
     atoms = [structures()["slab"], structures()["molecule"]]
-    potential = Potential(small_model(), "head0", backend="triton")
+    potential = Potential(small_model().to(DEVICE), "head0", backend="triton")
     whole = potential.predict(atoms, batch_size=2)
     (plan,) = potential._prepared._sets[0].plans.values()
     atom = max(layer.scratch_size for layer in plan.layers) * plan.dtype.itemsize
@@ -90,7 +90,7 @@ def test_blocks_of_atoms(monkeypatch):
 
 
 def test_twice_the_same_bits():
-    potential = Potential(small_model().float(), "head0", backend="triton")
+    potential = Potential(small_model().float().to(DEVICE), "head0", backend="triton")
     atoms = structures()["molecule"]
     first, again = potential.predict(atoms)[0], potential.predict(atoms)[0]
     assert first.energy == again.energy
@@ -98,7 +98,7 @@ def test_twice_the_same_bits():
 
 
 def test_energies_alone():
-    potential = Potential(small_model(), "head0", backend="triton")
+    potential = Potential(small_model().to(DEVICE), "head0", backend="triton")
     atoms = structures()["molecule"]
     alone = potential.predict(atoms, forces=False, stress=False)[0]
     assert alone.forces is None
@@ -134,9 +134,8 @@ def test_whole_steps(name):
     """As atoms and cells move, the calculator gives what `predict` does, whatever was laid out."""
     from crossfield import Calculator
 
-    model = small_model()
     atoms = structures()[name]
-    atoms.calc = Calculator(Potential(model, "head0", backend="triton"), skin=0.3)
+    atoms.calc = Calculator(Potential(small_model().to(DEVICE), "head0", backend="triton"), skin=0.3)
     other = Potential(small_model(), "head0", backend="numba")
     for size in (0.0, 0.02, 0.3, 0.01):
         atoms.rattle(size, seed=3)
@@ -156,7 +155,7 @@ def test_other_structures_in_the_place_of_some(monkeypatch):
     monkeypatch.setattr(steps, "RUNGS", 2)  # wide rooms
     monkeypatch.setattr(steps, "WASTE", 0.3)
     settings = CONFIGURATIONS["density, elements"] | {"layers": 1}
-    potential = Potential(small_model(**settings), "head0", backend="triton")
+    potential = Potential(small_model(**settings).to(DEVICE), "head0", backend="triton")
     exact = Potential(small_model(**settings), "head0", backend="numba")
     some = {"copper": bulk("Cu", "fcc", a=3.7)} | structures()
     batches = ("slab", "ion"), ("molecule",), ("radical", "copper"), ("copper",) * 15
@@ -194,3 +193,28 @@ def test_sizes_of_rooms():
     assert (rooms <= sizes * (1 + 1 / RUNGS)).all()
     assert len(np.unique(rooms)) <= 2 * RUNGS + RUNGS * 8
     assert np.array_equal([rung(int(n)) for n in rooms], rooms)
+
+
+@pytest.mark.parametrize("name", ["nonlinear", "density, elements"])
+def test_a_step_stays_on_the_device(name):
+    """Numbers are on a device that has none: reading one, or mixing them with others, would raise."""
+    from crossfield.inference.freeze import Frozen
+    from crossfield.inference.gpu.plan import GpuPlan
+    from crossfield.inference.gpu.step import Step
+    from crossfield.inference.tables import POLYNOMIALS, build
+    from crossfield.kernels.gpu.build import look
+
+    model, device = small_model(inputs={}, embedding_readout=False, **CONFIGURATIONS[name]), "meta"
+    batches = [batch_of(structures()[name]) for name in ("ion", "slab")]
+    elements = model.element_of[torch.cat([graph.Z for graph in batches])].unique().tolist()
+    frozen = Frozen(model, 0, elements)
+    radial = build(frozen, start=0.5, step=0.5, dtype=torch.float64, form=POLYNOMIALS)
+    with look() as seen:
+        step = Step(GpuPlan(frozen, torch.float64, torch.device(device), radial), batches[1])
+        step.lay_out(batches[0])
+        found = step(batches[0].positions, batches[0].cell)
+    assert found.forces.shape == (2, 3)
+    assert {x.device.type for x in found} == {device}
+    assert len(seen) > 20
+    for one in seen:
+        assert {x.device.type for x in one.arguments if isinstance(x, torch.Tensor)} == {device}, one.name

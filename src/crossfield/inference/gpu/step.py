@@ -118,8 +118,8 @@ class Step:
             (self._out.receiver, graph.receiver),
             (self._shift, graph.shift),
         ):
-            whole[:E] = part
-            whole[E:] = 0
+            whole[:E].copy_(part)
+            whole[E:].zero_()
         self._edges.first.copy_(edges.first)
         self._out.first.copy_(out.first)
         self._there.copy_(torch.arange(self.room.edges, device=self.plan.device) < E)
