@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from crossfield.errors import InputError
 from crossfield.graph import SkinList, neighbour_list
+from crossfield.graph.neighbours import candidates
 from tests.structures import CUTOFF, structures
 
 SKIN = 0.5
@@ -212,6 +213,24 @@ def test_atoms_wrapped_back_into_the_cell():
         positions = (positions + 0.04 * np.array([1.0, 0.2, -0.3])) % 9.0
         searches += check(neighbours, positions, CUBE, PERIODIC)
     assert 1 < searches < 30
+
+
+def test_the_structure_kept_is_that_of_the_list():
+    """For those who search themselves: the same object while the list holds."""
+    rng = np.random.default_rng(3)
+    positions = rng.random((8, 3)) * 9.0
+    neighbours = SkinList(CUTOFF, SKIN)
+    kept = neighbours.keep(positions, CUBE, PERIODIC)
+    moved = positions + 0.1
+    assert neighbours.keep(moved, CUBE, PERIODIC) is kept
+    np.testing.assert_array_equal(kept.positions, positions)
+    found = neighbours.candidates(moved, CUBE, PERIODIC)
+    for ours, expected in zip(found, candidates(positions, CUBE, PERIODIC, CUTOFF + SKIN)):
+        np.testing.assert_array_equal(ours, expected)
+    assert neighbours.rebuilds == 1
+    assert neighbours.keep(positions + 1.0, CUBE, PERIODIC) is not kept
+    assert neighbours.candidates(positions + 1.0, CUBE, PERIODIC) is not found
+    assert neighbours.rebuilds == 2
 
 
 def test_structures_changed_in_place():

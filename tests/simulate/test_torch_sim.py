@@ -79,6 +79,67 @@ def test_it_relaxes_many_at_once():
     assert bool((after.energy <= before + 1e-9).all())
 
 
+def test_neighbours_are_not_searched_on_the_host(monkeypatch):
+    model, state = TorchSimModel(Potential(small_model(), "head0")), state_of(crystals())
+    expected = model.potential.predict(crystals())
+    monkeypatch.delattr("crossfield.graph.neighbours.vesin")
+    np.testing.assert_allclose(model(state)["energy"].numpy(), [r.energy for r in expected], rtol=1e-10)
+
+
+@pytest.mark.parametrize("backend", ["reference", "numba"])
+def test_what_is_refused(backend):
+    """And nothing of it stays: what is right is evaluated then."""
+    model = TorchSimModel(Potential(small_model(), "head0", backend=backend))
+    energy = model(state_of(crystals()))["energy"]
+    broken = {name: crystals() for name in ("same place", "NaN", "no volume", "does not cover U")}
+    broken["same place"][1].positions[2] = broken["same place"][1].positions[1]
+    broken["NaN"][0].positions[0, 1] = np.nan
+    broken["no volume"][1].cell[2] = broken["no volume"][1].cell[1]
+    broken["does not cover U"][0].numbers[:] = 92
+    for message, structures in broken.items():
+        with pytest.raises(InputError, match=message):
+            model(state_of(structures))
+        assert torch.equal(model(state_of(crystals()))["energy"], energy)
+
+
+def test_results_of_a_step_stay():
+    """They are not where the next step writes."""
+    model, state = (
+        TorchSimModel(Potential(small_model(), "head0", backend="triton")),
+        state_of([molecule("OH")]),
+    )
+    found = model(state)
+    before = {name: value.clone() for name, value in found.items()}
+    state.positions = state.positions * 0.95
+    assert not torch.equal(model(state)["forces"], before["forces"])
+    for name in ("energy", "forces"):
+        assert torch.equal(found[name], before[name])
+
+
+@pytest.mark.parametrize("backend", ["reference", "triton"])
+def test_atoms_that_meet_between_searches(backend):
+    model = TorchSimModel(Potential(small_model(), "head0", backend=backend), skin=3.0)
+    apart, meeting = state_of([molecule("OH")] * 2), state_of([molecule("OH")] * 2)
+    meeting.positions[3] = meeting.positions[2]
+    energy = model(apart)["energy"]
+    with pytest.raises(InputError, match="atoms 2 and 3 of the state are at the same place"):
+        model(meeting)
+    torch.testing.assert_close(model(apart)["energy"], energy)
+
+
+def test_no_structures():
+    state = state_of(crystals())
+    empty = {
+        "positions": state.positions[:0],
+        "cell": state.cell[:0],
+        "pbc": True,
+        "atomic_numbers": state.atomic_numbers[:0],
+        "system_idx": state.system_idx[:0],
+    }
+    found = TorchSimModel(Potential(small_model(), "head0", backend="reference"))(empty)
+    assert {name: len(value) for name, value in found.items()} == {"energy": 0, "forces": 0, "stress": 0}
+
+
 def test_wrong_arguments():
     with pytest.raises(InputError, match="head"):
         TorchSimModel(Potential(small_model(), "head0"), "nonsense")

@@ -1,4 +1,4 @@
-"""Neighbour lists for any cell, by vesin."""
+"""Neighbour lists for any cell, by vesin, on the processor; `connect` searches whole batches on a device."""
 
 from __future__ import annotations
 
@@ -12,6 +12,9 @@ from crossfield.errors import InputError
 
 TOO_CLOSE = 1e-6  # Å; two atoms at one place have no direction between them
 MARGIN = 1e-6  # Å; far above the round-off of a search, so that it misses nothing
+FLAT = 1e-6  # a cell as flat as this, smallest over largest singular value, has no volume
+NO_VOLUME = "the cell has no volume along its periodic axes"
+NOT_FINITE = "positions or cell contain NaN or infinity"
 
 
 class Edges(NamedTuple):
@@ -20,6 +23,9 @@ class Edges(NamedTuple):
     sender: NDArray[np.int64]  # (E,)
     receiver: NDArray[np.int64]  # (E,)
     shift: NDArray[np.float64]  # (E, 3) whole lattice vectors
+
+
+NO_EDGES = Edges(np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64), np.zeros((0, 3)))
 
 
 def neighbour_list(
@@ -116,8 +122,8 @@ def complete_cell(cell: NDArray[np.float64], pbc: NDArray[np.bool_]) -> NDArray[
     rows = box[pbc]
     # singular values and right singular vectors give both the check and the missing directions
     _, size, basis = np.linalg.svd(rows) if len(rows) else (None, np.zeros(0), np.eye(3))
-    if len(rows) and size.min() < 1e-6 * max(size.max(), 1e-6):
-        raise InputError("the cell has no volume along its periodic axes")
+    if len(rows) and size.min() < FLAT * max(size.max(), FLAT):
+        raise InputError(NO_VOLUME)
     box[~pbc] = basis[len(rows) :]
     return box
 

@@ -9,14 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crossfield.errors import InputError
-from crossfield.graph.neighbours import Edges, candidates, neighbour_list, offsets, within
+from crossfield.graph.neighbours import NOT_FINITE, Edges, candidates, neighbour_list, offsets, within
 
 
-class _Kept(NamedTuple):
-    """A list out to cutoff + skin, and the structure of N atoms for which it was made."""
+class Kept(NamedTuple):
+    """A structure of N atoms as it was when a list out to cutoff + skin was made; kept while that holds."""
 
-    edges: Edges
     positions: NDArray[np.float64]  # (N, 3) Å
+    cell: NDArray[np.float64]  # (3, 3) Å
     lattice: NDArray[np.float64]  # (P, 3) Å, the cell vectors of the periodic axes
     pbc: NDArray[np.bool_]  # (3,)
 
@@ -43,7 +43,8 @@ class SkinList:
         self.cutoff = cutoff
         self.skin = skin
         self.rebuilds = 0  # searches so far
-        self._kept: _Kept | None = None
+        self._kept: Kept | None = None
+        self._edges: Edges | None = None  # of what is kept, once somebody asks
         self._lattice = np.zeros((0, 3))  # (P, 3) Å, for which the offsets are
         self._offset: NDArray[np.float64] | None = None  # (3, E) Å
 
@@ -80,18 +81,29 @@ class SkinList:
         Raises:
             InputError: a cell without volume, or NaN or infinity.
         """
+        kept = self.keep(positions, cell, pbc)
+        if self._edges is None:
+            self._edges = candidates(kept.positions, kept.cell, kept.pbc, self.cutoff + self.skin)
+        return self._edges
+
+    def keep(self, positions: NDArray[np.float64], cell: NDArray[np.float64], pbc: NDArray[np.bool_]) -> Kept:
+        """The structure that a list out to cutoff + skin is to be of; the same object while that list holds.
+
+        For whoever searches by other means, as `connect` does on a GPU. Arguments are those of `edges`.
+
+        Raises:
+            InputError: NaN or infinity.
+        """
         positions, cell, pbc, lattice = _checked(positions, cell, pbc)
-        kept = self._kept
-        if kept is None or not self._holds(kept, positions, lattice, pbc):
-            found = candidates(positions, cell, pbc, self.cutoff + self.skin)
-            kept = self._kept = _Kept(found, positions.copy(), lattice, pbc.copy())
-            self._offset = None
+        if self._kept is None or not self._holds(self._kept, positions, lattice, pbc):
+            self._kept = Kept(positions.copy(), cell.copy(), lattice, pbc.copy())
+            self._edges = self._offset = None
             self.rebuilds += 1
-        return kept.edges
+        return self._kept
 
     def _holds(
         self,
-        kept: _Kept,
+        kept: Kept,
         positions: NDArray[np.float64],
         lattice: NDArray[np.float64],
         pbc: NDArray[np.bool_],
@@ -124,5 +136,5 @@ def _checked(
     pbc = np.asarray(pbc, dtype=bool)
     lattice = cell[pbc]
     if not (np.isfinite(positions).all() and np.isfinite(lattice).all()):
-        raise InputError("positions or cell contain NaN or infinity")
+        raise InputError(NOT_FINITE)
     return positions, cell, pbc, lattice

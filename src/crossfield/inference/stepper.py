@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import torch
 from ase import Atoms
 
-from crossfield.graph import Edges, SkinList
+from crossfield.graph import NO_EDGES, Graph, Kept, SkinList, connect
 from crossfield.inference.gpu.step import Step, step_for
 from crossfield.inference.potential import Potential
 from crossfield.inference.results import Result
@@ -17,27 +18,31 @@ from crossfield.inference.results import Result
 class Stepper:
     """Energies, forces and stress of one structure as it moves.
 
+    Neighbours are searched for on the device, when the structure has moved too far for those that are there.
+
     Args:
         potential: with the Triton back end, and with tables.
         head: which head answers.
-        neighbours: the list to take edges from.
+        neighbours: it says when, and how far.
     """
 
     def __init__(self, potential: Potential, head: str, neighbours: SkinList) -> None:
         self.potential, self.head, self.neighbours = potential, head, neighbours
         self._atoms: Atoms | None = None  # for which there is a step
-        self._edges: Edges | None = None
+        self._kept: Kept | None = None  # as it was when neighbours were searched for
         self._step: Step | None = None
 
     def __call__(self, atoms: Atoms) -> Result | None:
-        """Evaluate; None where atoms are closer than tables reach, and `Potential.predict` is to be asked.
+        """Evaluate; None without atoms, or where they are closer than tables reach: ask `Potential.predict`.
 
         Raises:
             InputError: as `Potential.predict`.
         """
-        edges = self.neighbours.candidates(atoms.positions, atoms.cell.array, atoms.pbc)
-        if self._atoms is None or not _same(atoms, self._atoms) or edges is not self._edges:
-            self._lay_out(atoms, edges)
+        if not len(atoms):
+            return None
+        kept = self.neighbours.keep(atoms.positions, atoms.cell.array, atoms.pbc)
+        if self._atoms is None or not _same(atoms, self._atoms) or kept is not self._kept:
+            self._lay_out(atoms, kept)
         assert self._step is not None
         box = np.where(atoms.pbc[:, None], atoms.cell.array, 0.0)
         found = self._step.on_host(torch.from_numpy(atoms.positions.copy()), torch.from_numpy(box[None]))
@@ -58,13 +63,21 @@ class Stepper:
             stress=stress,
         )
 
-    def _lay_out(self, atoms: Atoms, edges: Edges) -> None:
-        graph = self.potential.graph(atoms, self.head, edges=edges)
-        same = self._atoms is not None and _same(atoms, self._atoms)
+    def _lay_out(self, atoms: Atoms, kept: Kept) -> None:
         prepared = self.potential.prepared
         assert prepared is not None
-        self._step = step_for(prepared, graph, self._step if same else None)
-        self._atoms, self._edges = atoms.copy(), edges
+        self._step = step_for(prepared, self._graph(atoms, kept), self._step)
+        self._atoms, self._kept = atoms.copy(), kept
+
+    def _graph(self, atoms: Atoms, kept: Kept) -> Graph:
+        """The graph on the device, with edges of the structure kept, out to cutoff + skin."""
+        graph = self.potential.graph(atoms, self.head, edges=NO_EDGES)
+        there = replace(
+            graph,
+            positions=torch.from_numpy(kept.positions),
+            cell=torch.from_numpy(kept.cell)[None],
+        )
+        return connect(there.to(self.potential.model.device), self.neighbours.cutoff + self.neighbours.skin)
 
 
 def _same(a: Atoms, b: Atoms) -> bool:

@@ -6,7 +6,8 @@
     model = TorchSimModel(crossfield.load("model.safetensors", device="cuda", backend="triton"))
     torch_sim.optimize(structures, model, optimizer=torch_sim.Optimizer.fire)
 
-torch-sim comes with `pip install 'crossfield[torch-sim]'`.
+Neighbours are searched for on the potential's device, for all structures at once. torch-sim comes with
+`pip install 'crossfield[torch-sim]'`.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ from ase import Atoms
 from torch import Tensor
 from torch_sim.models.interface import ModelInterface
 
-from crossfield.graph import Graph, SkinList, collate
+from crossfield.errors import InputError
+from crossfield.graph import NO_EDGES, TOO_CLOSE, Graph, SkinList, connect
 from crossfield.inference.potential import Potential
 
 if TYPE_CHECKING:
@@ -36,6 +38,7 @@ class _Kept:
     periodic: Tensor  # (3,) bool
     positions: Tensor  # (N, 3) Å
     box: Tensor  # (S, 3, 3) Å, rows are lattice vectors of periodic axes
+    inverse: Tensor  # (S, 3, 3) 1/Å, pseudo-inverse of the box
     graph: Graph  # with edges out to cutoff + skin
     step: Step | None  # with the Triton back end
 
@@ -105,14 +108,19 @@ class TorchSimModel(ModelInterface):  # type: ignore[misc]  # torch-sim has no t
             if found.shortest < radial.start:
                 self._kept = None  # there will be tables that reach further
             else:
-                volume = torch.linalg.det(box).abs().cpu().view(-1, 1)
+                a, b, c = box.unbind(1)
+                volume = torch.sum(torch.linalg.cross(a, b) * c, dim=1, keepdim=True).abs()
                 xx, yy, zz, yz, xz, xy = (found.virial / volume).unbind(1)
                 rows = [torch.stack(row, dim=1) for row in ((xx, xy, xz), (xy, yy, yz), (xz, yz, zz))]
                 stress = torch.stack(rows, dim=1)
-                stress[~kept.graph.periodic.cpu()] = torch.nan
-                return self._asked(found.energy, found.forces, stress)
+                stress = torch.where(kept.graph.periodic.view(-1, 1, 1), stress, torch.nan)
+                return self._asked(found.energy.clone(), found.forces.clone(), stress)
         graph = replace(kept.graph, positions=x, cell=box)
-        near = torch.nonzero(torch.linalg.vector_norm(graph.vectors(), dim=1) < self.potential.cutoff)
+        length = torch.linalg.vector_norm(graph.vectors(), dim=1)
+        for edge in torch.nonzero(length < TOO_CLOSE)[:1].squeeze(1):
+            first, second = sorted((int(graph.sender[edge]), int(graph.receiver[edge])))
+            raise InputError(f"atoms {first} and {second} of the state are at the same place")
+        near = torch.nonzero(length < self.potential.cutoff)
         edges = {name: getattr(graph, name)[near.squeeze(1)] for name in ("sender", "receiver", "shift")}
         result = self.potential.evaluate(
             replace(graph, **edges), forces=self._compute_forces, stress=self._compute_stress
@@ -133,7 +141,7 @@ class TorchSimModel(ModelInterface):  # type: ignore[misc]  # torch-sim has no t
         if numbers.shape != kept.numbers.shape or box.shape != kept.box.shape:
             return False
         same = (numbers == kept.numbers).all() & (system == kept.system).all()
-        change = torch.linalg.pinv(kept.box) @ (box - kept.box)
+        change = kept.inverse @ (box - kept.box)
         u = x - kept.positions
         u = u - torch.einsum("na,nab->nb", kept.positions, change[kept.graph.structure])
         s = torch.linalg.svdvals(torch.eye(3, dtype=x.dtype, device=x.device) + change)[:, -1]
@@ -143,31 +151,36 @@ class TorchSimModel(ModelInterface):  # type: ignore[misc]  # torch-sim has no t
         return bool(same & moved.all() & (periodic == kept.periodic).all())
 
     def _search(self, state: Any, periodic: Tensor, x: Tensor, box: Tensor) -> _Kept:
-        """Search for neighbours, structure by structure."""
+        """Search for neighbours."""
         self.rebuilds += 1
-        numbers, system = state.atomic_numbers, state.system_idx
-        sizes = torch.bincount(system, minlength=len(box)).tolist()
-        graphs = []
-        parts = zip(numbers.cpu().split(sizes), x.cpu().split(sizes), box.cpu(), strict=True)
-        for z, positions, cell in parts:
-            atoms = Atoms(z.numpy(), positions.numpy(), cell=cell.numpy(), pbc=periodic.cpu().numpy())
-            finder = SkinList(self.potential.cutoff, self.skin)
-            edges = finder.candidates(atoms.positions, atoms.cell.array, atoms.pbc)
-            graphs.append(self.potential.graph(atoms, self.head, edges=edges))
-        graph = collate(graphs)
-        step = None
-        if self.potential.in_steps and graphs:
-            step = self._step(graph)
-        return _Kept(
-            numbers.clone(), system.clone(), periodic, x.clone(), box.clone(), graph.to(self._device), step
+        graph = connect(self._batch(state, periodic, x, box), self.potential.cutoff + self.skin)
+        step = self._step(graph) if self.potential.in_steps and graph.num_atoms else None
+        numbers, system = state.atomic_numbers.clone(), state.system_idx.clone()
+        inverse = torch.linalg.pinv(box)
+        return _Kept(numbers, system, periodic, x.clone(), box.clone(), inverse, graph, step)
+
+    def _batch(self, state: Any, periodic: Tensor, x: Tensor, box: Tensor) -> Graph:
+        """The structures without edges; a state says nothing of them but their atoms and cells."""
+        numbers = state.atomic_numbers.to(self._device, torch.int64)
+        kinds = Atoms(numbers.unique().tolist(), pbc=periodic.tolist())
+        one = self.potential.graph(kinds, self.head, edges=NO_EDGES).to(self._device)
+        S = len(box)
+        return replace(
+            one,
+            Z=numbers,
+            positions=x,
+            cell=box,
+            pbc=periodic.expand(S, 3),
+            structure=state.system_idx.to(self._device, torch.int64),
+            head=one.head.expand(S),
+            charge=one.charge.expand(S),
+            spin=one.spin.expand(S),
+            extra=one.extra.expand(S, -1),
         )
 
     def _step(self, graph: Graph) -> Step:
         from crossfield.inference.gpu.step import step_for  # which needs Triton
 
-        kept, prepared, before = self._kept, self.potential.prepared, None
+        prepared, before = self.potential.prepared, self._kept.step if self._kept is not None else None
         assert prepared is not None
-        if kept is not None:
-            pairs = ((kept.graph.Z, graph.Z), (kept.graph.structure, graph.structure))
-            before = kept.step if all(torch.equal(a.cpu(), b) for a, b in pairs) else None
         return step_for(prepared, graph, before)
