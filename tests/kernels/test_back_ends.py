@@ -13,6 +13,7 @@ from torch import Tensor
 from crossfield.algebra import coupling_paths
 from crossfield.errors import InputError
 from crossfield.kernels import (
+    Connectivity,
     Convolution,
     Gate,
     NormSiLU,
@@ -88,7 +89,8 @@ def test_convolution(edges, sizes, channels, dtype, threads):
     w = noise(torch.empty(E, len(paths), channels), 20)
 
     def call(kernel: Kernel, *inputs: Tensor) -> Sequence[Tensor]:
-        return kernel(list(inputs[: L_in + 1]), list(inputs[L_in + 1 : -1]), inputs[-1], sender, receiver)
+        connectivity = Connectivity(sender, receiver, atoms)
+        return kernel(list(inputs[: L_in + 1]), list(inputs[L_in + 1 : -1]), inputs[-1], connectivity)
 
     with torch_threads(threads):
         check(Convolution(paths), call, [*h, *Y, w], dtype)
@@ -175,7 +177,7 @@ def test_third_derivatives():
     g = g[:, : Product(paths, 1).rows_out]
     given_ = [x.requires_grad_() for x in (noise(h, 4), noise(Y, 5), noise(w, 6), g, h, Y, w)]
     assert torch.autograd.gradcheck(
-        lambda *x: operations.convolution_tangent(*x, sender, first, flat, "numba"), given_
+        lambda *x: operations.convolution_tangent(*x, sender, first, [], flat, "numba"), given_
     )
     A, w = noise(torch.empty(2, 4, 1), 0).double(), noise(torch.empty(1, 6, 1), 1).double()
     kernel = SymmetricContraction(1, 0, 3)
@@ -221,7 +223,7 @@ def test_wrong_shapes_are_refused():
     flat = [l for path in paths for l in path]
     sender, first = torch.tensor([1, 0, 1]), torch.tensor([0, 2, 3])
     h, Y, w = torch.zeros(2, 4, 5), torch.zeros(4, 3), torch.zeros(3, len(paths), 5)
-    operations.convolution(h, Y, w, sender, first, flat, "numba")
+    operations.convolution(h, Y, w, sender, first, [], flat, "numba")
     for wrong in (
         (h[:, :1], Y, w, sender, first),
         (h, Y[:1], w, sender, first),
@@ -232,7 +234,7 @@ def test_wrong_shapes_are_refused():
         (h, Y, w, sender, torch.tensor([2, 0, 3])),
     ):
         with pytest.raises(ValueError, match=r"shapes|indices|edges"):
-            operations.convolution(*wrong, flat, "numba")
+            operations.convolution(*wrong, [], flat, "numba")
     A, weights, group = torch.zeros(2, 1, 3), torch.zeros(1, 1, 3), torch.tensor([0, 0])
     operations.contract(A, weights, group, [0, 0, 1], "numba")
     for wrong in ((A, weights[:, :0], group), (A, weights, group + 1), (A, weights, group[:1])):
@@ -240,8 +242,9 @@ def test_wrong_shapes_are_refused():
             operations.contract(*wrong, [0, 0, 1], "numba")
     kernel = Convolution(paths)
     use(kernel, "numba")
+    connectivity = Connectivity(sender, torch.tensor([1, 0, 1]), 2)
     with pytest.raises(ValueError, match="ascend"):
-        kernel([h[:, :1], h[:, 1:]], [Y[:1].T, Y[1:].T], w, sender, torch.tensor([1, 0, 1]))
+        kernel([h[:, :1], h[:, 1:]], [Y[:1].T, Y[1:].T], w, connectivity)
 
 
 def test_mixed_precisions_are_refused():

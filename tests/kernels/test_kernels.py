@@ -10,7 +10,13 @@ import torch
 from torch.autograd import gradcheck, gradgradcheck
 
 from crossfield.algebra import clebsch_gordan, coupling_paths, symmetric_basis
-from crossfield.kernels import Convolution, SphericalHarmonics, SymmetricContraction, segment_sum
+from crossfield.kernels import (
+    Connectivity,
+    Convolution,
+    SphericalHarmonics,
+    SymmetricContraction,
+    segment_sum,
+)
 from crossfield.kernels.backend import use
 from tests.algebra.rotation import Y as harmonics_of
 from tests.algebra.rotation import directions, random_rotation, wigner
@@ -94,7 +100,7 @@ class Edges:
         self.kernel = with_backend(Convolution(self.paths).double(), backend)
 
     def __call__(self, h, Y, w) -> list[torch.Tensor]:
-        return self.kernel(h, Y, w, self.sender, self.receiver)
+        return self.kernel(h, Y, w, Connectivity(self.sender, self.receiver, self.num_atoms))
 
 
 @pytest.mark.parametrize(("L_in", "l_max", "L_out"), [(1, 3, 3), (0, 2, 2), (2, 2, 1)])
@@ -127,7 +133,7 @@ def test_convolution_is_equivariant(improper, backend):
 def test_convolution_without_edges(backend):
     e = Edges(1, 2, 1, backend)
     nothing = torch.zeros(0, dtype=torch.int64)
-    messages = e.kernel(e.h, [Y[:0] for Y in e.Y], e.w[:0], nothing, nothing)
+    messages = e.kernel(e.h, [Y[:0] for Y in e.Y], e.w[:0], Connectivity(nothing, nothing, 5))
     assert [m.shape[:2] for m in messages] == [(5, 1), (5, 3)]
     assert all((m == 0).all() for m in messages)
 

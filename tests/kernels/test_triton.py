@@ -14,7 +14,14 @@ from torch import Tensor
 
 from crossfield.algebra import coupling_paths
 from crossfield.errors import InputError
-from crossfield.kernels import Convolution, Gate, NormSiLU, SphericalHarmonics, SymmetricContraction
+from crossfield.kernels import (
+    Connectivity,
+    Convolution,
+    Gate,
+    NormSiLU,
+    SphericalHarmonics,
+    SymmetricContraction,
+)
 from crossfield.kernels import backend as backends
 from crossfield.kernels.backend import Kernel, choose
 from crossfield.kernels.gpu import build
@@ -64,7 +71,8 @@ def test_convolution(kind, sizes, channels, dtype, monkeypatch):
     w = noise(torch.empty(len(sender), len(paths), channels), 20)
 
     def call(kernel: Kernel, *inputs: Tensor) -> list[Tensor]:
-        return kernel(list(inputs[: L_in + 1]), list(inputs[L_in + 1 : -1]), inputs[-1], sender, receiver)
+        connectivity = Connectivity(sender, receiver, atoms)
+        return kernel(list(inputs[: L_in + 1]), list(inputs[L_in + 1 : -1]), inputs[-1], connectivity)
 
     check(Convolution(paths), call, [*h, *Y, w], dtype, "triton")
 

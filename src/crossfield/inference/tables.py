@@ -23,6 +23,7 @@ from crossfield.errors import InputError
 from crossfield.inference.freeze import Frozen, FrozenLayer
 from crossfield.inference.layout import filled
 from crossfield.inference.matrices import lanes_of
+from crossfield.kernels import Connectivity
 from crossfield.model import Model
 from crossfield.model.layer import EdgeGeometry, LayerShape
 
@@ -59,7 +60,7 @@ def evaluate(frozen: Frozen, layer: FrozenLayer, d: Tensor, sender: Tensor, rece
     def functions(x: Tensor) -> tuple[Tensor, Tensor]:
         basis, cutoff = frozen.model.radial_basis(x, numbers[z_s], numbers[z_t])
         nothing: Tensor = x.new_zeros(0)
-        edges = EdgeGeometry(nothing, nothing, z_s, z_t, [], basis, cutoff)
+        edges = EdgeGeometry(Connectivity(nothing, nothing, 0), z_s, z_t, [], basis, cutoff)
         w, rho = layer.radial(edges)
         return w, w.new_zeros(len(w), 0) if rho is None else rho
 

@@ -33,7 +33,8 @@ class NeighbourDensity(nn.Module):
 
     def forward(self, edges: EdgeGeometry, num_atoms: int) -> Tensor:
         """(N, 1, 1)."""
-        return 1.0 + segment_sum(self.density(edges), edges.receiver, num_atoms).unsqueeze(-1)
+        rho = segment_sum(self.density(edges), edges.connectivity.receiver, num_atoms)
+        return 1.0 + rho.unsqueeze(-1)
 
     def density(self, edges: EdgeGeometry) -> Tensor:
         """What each edge contributes, (E, 1)."""
@@ -55,7 +56,7 @@ class Messages(nn.Module):
     def forward(self, h: list[Tensor], edges: EdgeGeometry) -> list[Tensor]:
         """Features h, per l (N, 2l+1, C), to messages, per l up to l_max (N, 2l+1, C)."""
         w = self.weights(edges).unflatten(1, (len(self.convolution.paths), -1))
-        m = self.convolution(self.linear_up(h), edges.Y, w, edges.sender, edges.receiver)
+        m = self.convolution(self.linear_up(h), edges.Y, w, edges.connectivity)
         divisor = self.divisor(edges, h[0].shape[0])
         return [m_l / divisor for m_l in self.linear(m)]
 

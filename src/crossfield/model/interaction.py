@@ -58,10 +58,10 @@ class NonlinearInteraction(nn.Module):
         skip = self.linear_skip(h)
 
         w, rho = self.radial_functions(edges)
-        rho = segment_sum(rho, edges.receiver, h[0].shape[0]).unsqueeze(-1)  # (N, 1, 1)
+        rho = segment_sum(rho, edges.connectivity.receiver, h[0].shape[0]).unsqueeze(-1)  # (N, 1, 1)
 
         w = w.unflatten(1, (len(self.convolution.paths), -1))
-        m = self.convolution(u, edges.Y, w, edges.sender, edges.receiver)
+        m = self.convolution(u, edges.Y, w, edges.connectivity)
         m = self.linear_1(m)
         M = [m_l / (self.alpha + self.beta * rho) + res_l for m_l, res_l in zip(m, res, strict=True)]
         A = self.linear_2(self.gate(M))

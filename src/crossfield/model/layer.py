@@ -7,14 +7,14 @@ from typing import NamedTuple
 from torch import Tensor
 
 from crossfield.algebra import Irreps, Path, coupling_paths
+from crossfield.kernels import Connectivity
 from crossfield.model.config import ModelConfig
 
 
 class EdgeGeometry(NamedTuple):
     """What the layers need to know about the edges."""
 
-    sender: Tensor  # (E,) atom index
-    receiver: Tensor  # (E,) atom index
+    connectivity: Connectivity  # who sends to whom
     element_sender: Tensor  # (E,) element index
     element_receiver: Tensor  # (E,) element index
     Y: list[Tensor]  # per l (E, 2l+1) spherical harmonics

@@ -7,15 +7,17 @@ from typing import ClassVar
 from torch import Tensor, nn
 
 from crossfield.algebra import Irreps
-from crossfield.kernels import grouped_matmul
+from crossfield.kernels import Multiplying, grouped_product, product
 from crossfield.model.initial import normal
 
 
-class Linear(nn.Module):
+class Linear(Multiplying):
     """Mix the channels of every l separately, without bias, scaled by 1/sqrt(fan-in).
 
     An l of the output that the input lacks is zero.
     """
+
+    kind = "linears"
 
     def __init__(self, irreps_in: Irreps, irreps_out: Irreps) -> None:
         super().__init__()
@@ -31,11 +33,11 @@ class Linear(nn.Module):
 
     def forward(self, x: list[Tensor]) -> list[Tensor]:
         """Per l (N, 2l+1, C_in) to per l (N, 2l+1, C_out)."""
-        out = [x_l @ w for x_l, w in zip(x, self.matrices(), strict=False)]
+        out = [product(x_l, w, in_tf32=self.in_tf32) for x_l, w in zip(x, self.matrices(), strict=False)]
         return out + _zeros(x[0], self.irreps_out, len(out))
 
 
-class ElementLinear(nn.Module):
+class ElementLinear(Multiplying):
     """As `Linear`, with weights of its own for every element; scaled by 1/sqrt(fan-in * elements).
 
     An l of the output that the input lacks is zero.
@@ -46,6 +48,7 @@ class ElementLinear(nn.Module):
         scaled_for: the number of elements in the scale.
     """
 
+    kind = "linears"
     of_elements: ClassVar[tuple[str, ...]] = ("weights",)  # parameters whose first axis runs over elements
 
     def __init__(self, elements: int, irreps_in: Irreps, irreps_out: Irreps, scaled_for: int) -> None:
@@ -62,7 +65,8 @@ class ElementLinear(nn.Module):
 
     def forward(self, x: list[Tensor], element: Tensor) -> list[Tensor]:
         """Per l (N, 2l+1, C_in) and element index (N,) to per l (N, 2l+1, C_out)."""
-        out = [grouped_matmul(x_l, w, element) for x_l, w in zip(x, self.matrices(), strict=False)]
+        pairs = zip(x, self.matrices(), strict=False)
+        out = [grouped_product(x_l, w, element, in_tf32=self.in_tf32) for x_l, w in pairs]
         return out + _zeros(x[0], self.irreps_out, len(out))
 
 

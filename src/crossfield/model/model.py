@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from crossfield.errors import InputError
 from crossfield.graph import Graph
-from crossfield.kernels import SphericalHarmonics, segment_sum
+from crossfield.kernels import Connectivity, SphericalHarmonics, segment_sum
 from crossfield.model.config import ModelConfig
 from crossfield.model.embedding import ElementEmbedding, InputEmbedding
 from crossfield.model.interactions import interaction_of
@@ -129,8 +129,7 @@ class Model(nn.Module):
         """What the layers need to know about the edges, and their pair energies (E,) eV."""
         basis, cutoff, pair = self._of_distance(graph, d) if curved else self._straight(graph, d)
         edges = EdgeGeometry(
-            sender=graph.sender,
-            receiver=graph.receiver,
+            connectivity=Connectivity(graph.sender, graph.receiver, graph.num_atoms),
             element_sender=z[graph.sender],
             element_receiver=z[graph.receiver],
             Y=self.harmonics(r / d.unsqueeze(1)),

@@ -11,7 +11,7 @@ import torch
 from ase.data import covalent_radii
 from torch import Tensor, nn
 
-from crossfield.kernels import NormSiLU
+from crossfield.kernels import Multiplying, NormSiLU, product
 from crossfield.model.activation import silu
 from crossfield.model.config import ModelConfig
 from crossfield.model.initial import normal
@@ -112,8 +112,10 @@ class ChebyshevBasis(nn.Module):
         return torch.stack(values[1:], dim=-1)
 
 
-class PlainRadialNetwork(nn.Module):
+class PlainRadialNetwork(Multiplying):
     """Network on the radial basis alone: (Linear, SiLU) x depth, Linear; no biases, SiLU scaled."""
+
+    kind = "radial"
 
     def __init__(self, basis: int, hidden: Sequence[int], out: int) -> None:
         super().__init__()
@@ -123,17 +125,19 @@ class PlainRadialNetwork(nn.Module):
     def forward(self, basis: Tensor) -> Tensor:
         """(E, basis) to (E, out)."""
         first, *rest = [w * w.shape[0] ** -0.5 for w in self.weights]
-        x = basis @ first
+        x = product(basis, first, in_tf32=self.in_tf32)
         for w in rest:
-            x = silu(x) @ w
+            x = product(silu(x), w, in_tf32=self.in_tf32)
         return x
 
 
-class RadialNetwork(nn.Module):
+class RadialNetwork(Multiplying):
     """Network on [basis | sender embedding | receiver embedding]: (Linear, LayerNorm, SiLU) x depth, Linear.
 
     The first Linear is evaluated in three parts, so that its element parts cost a look-up per edge.
     """
+
+    kind = "radial"
 
     def __init__(self, basis: int, embedding: int, hidden: Sequence[int], out: int) -> None:
         super().__init__()
@@ -166,16 +170,19 @@ class RadialNetwork(nn.Module):
         first = self.linears[0]
         assert isinstance(first, nn.Linear)
         W_basis, W_sender, W_receiver = first.weight.split(self.split, dim=1)
-        x = nn.functional.linear(basis, W_basis, first.bias)
-        x = x + (sender @ W_sender.T).index_select(0, s) + (receiver @ W_receiver.T).index_select(0, t)
+        tables = [
+            product(a, W.T, in_tf32=self.in_tf32) for a, W in ((sender, W_sender), (receiver, W_receiver))
+        ]
+        x = product(basis, W_basis.T, first.bias, in_tf32=self.in_tf32)
+        x = x + tables[0].index_select(0, s) + tables[1].index_select(0, t)
         for i, (norm, linear) in enumerate(zip(self.norms, self.linears[1:], strict=True)):
             assert isinstance(linear, nn.Linear)
             x = self.activation(x, norm.weight, norm.bias)
             if factor is not None and i == len(self.norms) - 1:
                 # before the last and largest product, whose rows are many times as long
                 W = torch.cat([linear.weight, linear.bias.unsqueeze(1)], dim=1)
-                return torch.cat([x * factor, factor], dim=1) @ W.T
-            x = linear(x)
+                return product(torch.cat([x * factor, factor], dim=1), W.T, in_tf32=self.in_tf32)
+            x = product(x, linear.weight.T, linear.bias, in_tf32=self.in_tf32)
         return x if factor is None else x * factor
 
 

@@ -17,6 +17,7 @@ from torch.utils import deterministic
 from crossfield.data.batch import GraphDataset
 from crossfield.errors import InputError
 from crossfield.kernels.backend import choose, use
+from crossfield.kernels.product import check_tensor_cores
 from crossfield.model.fingerprint import fingerprint
 from crossfield.model.model import Model
 from crossfield.train.card import card_of
@@ -125,6 +126,8 @@ def _fabric(config: TrainingConfig) -> Fabric:
     device = "cuda" if config.device != "cpu" and torch.cuda.is_available() else "cpu"
     fabric = Fabric(accelerator=device, devices=1, precision=config.precision)
     fabric.launch()
+    if config.tensor_cores:
+        check_tensor_cores(fabric.device)
     return fabric
 
 

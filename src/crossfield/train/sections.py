@@ -8,6 +8,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from crossfield.kernels.backend import Choice
+from crossfield.kernels.product import Kind
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -203,6 +204,9 @@ class TrainingConfig(Section):
         backend: what computes: "reference" is plain torch, "numba" kernels compiled for the CPU, "triton"
             kernels for a GPU, "auto" the fastest that has been run on such a device.
         precision: "32-true" or "64-true".
+        tensor_cores: products with matrices whose factors a GPU rounds to ten bits (TF32) in training steps,
+            gradients included: "linears" (maps of features), "radial" (networks of the radial functions), or
+            both. All else stays as `precision` says, validation and files, too. On a CPU it is an error.
         checkpoint_minutes: time between restart files inside an epoch.
         checkpoint_steps: also write one every so many steps; null: by time only.
     """
@@ -224,8 +228,15 @@ class TrainingConfig(Section):
     device: Literal["auto", "cpu", "cuda"] = "auto"
     backend: Choice = "auto"
     precision: Literal["32-true", "64-true"] = "32-true"
+    tensor_cores: tuple[Kind, ...] = ()
     checkpoint_minutes: Positive = 2.0
     checkpoint_steps: Count | None = None
+
+    @model_validator(mode="after")
+    def _rounds_single_precision(self) -> Self:
+        if self.tensor_cores and self.precision != "32-true":
+            raise ValueError(f"tensor_cores round numbers of 32 bits: leave them out with {self.precision}")
+        return self
 
 
 class AdaptConfig(SectionOfKind):

@@ -13,6 +13,7 @@ from crossfield.data.batch import GraphDataset
 from crossfield.data.frame import Frame
 from crossfield.errors import InputError
 from crossfield.kernels.backend import choose, use
+from crossfield.kernels.product import rounded
 from crossfield.model.derivatives import evaluate
 from crossfield.train.adapt import Adaptation
 from crossfield.train.config import Config
@@ -133,7 +134,8 @@ class Trainer:
         forces = weights.forces > 0 and bool((batch.labels.forces_weight > 0).any())
         stress = weights.stress > 0 and bool((batch.labels.stress_weight > 0).any())
         batch = batch.to(self.fabric.device)
-        prediction = evaluate(self.model, batch.graph, forces=forces, stress=stress, training=True)
+        with rounded(self.model, self.config.training.tensor_cores):
+            prediction = evaluate(self.model, batch.graph, forces=forces, stress=stress, training=True)
         loss = batch_loss(prediction, batch, self.head_weights, weights)
 
         self.optimiser.zero_grad()

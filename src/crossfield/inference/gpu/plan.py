@@ -22,12 +22,11 @@ from crossfield.inference.layout import padded_kinds
 from crossfield.inference.memory import Memory
 from crossfield.inference.results import Evaluated
 from crossfield.inference.tables import Tables, evaluate
+from crossfield.kernels.connectivity import Edges, Outgoing
 from crossfield.kernels.gpu import edges as edge_kernels
 from crossfield.kernels.gpu import rows
 from crossfield.kernels.gpu.build import Source, launch
-from crossfield.kernels.gpu.launch.convolution import Outgoing
 from crossfield.kernels.gpu.launch.tiles import Tiles, blocks, edges_at_once, rows_of
-from crossfield.kernels.operations.interface import Edges
 from crossfield.kernels.writing import Write
 
 BLOCK_BYTES = 16 << 30  # of scratch memory for a block of atoms, on a GPU

@@ -8,15 +8,23 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from crossfield.kernels.connectivity import Edges, Outgoing
 from crossfield.kernels.formulas.convolution import Product
 from crossfield.kernels.operations import interface
 from crossfield.kernels.operations.common import alike, save
-from crossfield.kernels.operations.interface import Edges, Four, Three
+from crossfield.kernels.operations.interface import Four, Three
 
 
 @torch.library.custom_op("crossfield::convolution", mutates_args=())
 def convolution(
-    h: Tensor, Y: Tensor, w: Tensor, sender: Tensor, first: Tensor, paths: Sequence[int], backend: str
+    h: Tensor,
+    Y: Tensor,
+    w: Tensor,
+    sender: Tensor,
+    first: Tensor,
+    out: Sequence[Tensor],
+    paths: Sequence[int],
+    backend: str,
 ) -> Tensor:
     """Messages, summed at their receivers.
 
@@ -26,6 +34,7 @@ def convolution(
         w: (E, paths, C) radial weights.
         sender: (E,) atom index.
         first: (N+1,) number of each atom's first edge as receiver.
+        out: the tensors of `Outgoing` for a back end that is `by_sender`, else nothing.
         paths: l1, l2, l3 of each path, one after the other, ordered by l3.
         backend: whose code runs.
 
@@ -33,7 +42,7 @@ def convolution(
         (N, rows, C), in the order of `Product.row`.
     """
     h, Y, w = alike(h, Y, w)
-    product, edges = _checked(h, Y, w, sender, first, paths)
+    product, edges, _ = _checked(h, Y, w, sender, first, out, paths)
     return interface.of(backend).convolve(product, h, Y, w, edges)
 
 
@@ -45,13 +54,14 @@ def convolution_backward(
     w: Tensor,
     sender: Tensor,
     first: Tensor,
+    out: Sequence[Tensor],
     paths: Sequence[int],
     backend: str,
 ) -> Three:
     """Gradients by h, Y and w from that by the messages, g."""
     g, h, Y, w = alike(g, h, Y, w)
-    product, edges = _checked(h, Y, w, sender, first, paths)
-    return interface.of(backend).convolve_backward(product, g, h, Y, w, edges)
+    product, edges, outgoing = _checked(h, Y, w, sender, first, out, paths)
+    return interface.of(backend).convolve_backward(product, g, h, Y, w, edges, outgoing)
 
 
 @torch.library.custom_op("crossfield::convolution_tangent", mutates_args=())
@@ -65,20 +75,27 @@ def convolution_tangent(
     w: Tensor,
     sender: Tensor,
     first: Tensor,
+    out: Sequence[Tensor],
     paths: Sequence[int],
     backend: str,
 ) -> Four:
     """Change of the messages, and of the gradients by h, Y and w, as these move along vh, vY and vw."""
     vh, vY, vw, g, h, Y, w = alike(vh, vY, vw, g, h, Y, w)
-    product, edges = _checked(h, Y, w, sender, first, paths)
+    product, edges, outgoing = _checked(h, Y, w, sender, first, out, paths)
     run, moving = interface.of(backend), (vh, vY, vw)
     messages = run.convolve(product, h, Y, w, edges, moving)
-    return (messages, *run.convolve_backward(product, g, h, Y, w, edges, moving))
+    return (messages, *run.convolve_backward(product, g, h, Y, w, edges, outgoing, moving))
 
 
 def _checked(
-    h: Tensor, Y: Tensor, w: Tensor, sender: Tensor, first: Tensor, paths: Sequence[int]
-) -> tuple[Product, Edges]:
+    h: Tensor,
+    Y: Tensor,
+    w: Tensor,
+    sender: Tensor,
+    first: Tensor,
+    out: Sequence[Tensor],
+    paths: Sequence[int],
+) -> tuple[Product, Edges, Outgoing | None]:
     """Kernels do not look where they read."""
     sizes = Product.of(paths, h.shape[2])
     edges = len(sender)
@@ -98,19 +115,42 @@ def _checked(
             raise ValueError("indices must be int64, and the last edge must have a receiver")
         if edges and not bool((sender.min() >= 0) & (sender.max() < len(h)) & (first.diff() >= 0).all()):
             raise ValueError("edges must be between atoms, in the order of their receivers")
-    return sizes, Edges(sender.contiguous(), first.contiguous())
+    outgoing = _checked_outgoing(out, len(h), edges) if out else None
+    return sizes, Edges(sender.contiguous(), first.contiguous()), outgoing
 
 
-def _convolution_gradient(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:
-    return (*convolution_backward(g, *ctx.saved_tensors, *ctx.constants), None, None, None, None)
+def _checked_outgoing(out: Sequence[Tensor], atoms: int, edges: int) -> Outgoing:
+    """Likewise of the order by sender."""
+    found = Outgoing(*(x.contiguous() for x in out))
+    wrong = ValueError("edges must also be given in the order of their senders, as `Outgoing.of` finds it")
+    if any(x.dtype != torch.int64 for x in found):
+        raise wrong
+    if tuple(map(len, found)) != (atoms + 1, edges, edges):
+        raise wrong
+    if found.first.device.type == "cpu" and edges:
+        inside = [
+            x.min() >= 0 and x.max() < end for x, end in ((found.order, edges), (found.receiver, atoms))
+        ]
+        if not (all(inside) and bool((found.first.diff() >= 0).all()) and int(found.first[-1]) == edges):
+            raise wrong
+    return found
 
 
-def _convolution_second(ctx: Any, vh: Tensor, vY: Tensor, vw: Tensor) -> tuple[Tensor | None, ...]:
+def _convolution_gradient(ctx: Any, g: Tensor) -> tuple[Any, ...]:
+    return (*convolution_backward(g, *ctx.saved_tensors, *ctx.constants), *_nothing(ctx))
+
+
+def _convolution_second(ctx: Any, vh: Tensor, vY: Tensor, vw: Tensor) -> tuple[Any, ...]:
     found = convolution_tangent(vh, vY, vw, *ctx.saved_tensors, *ctx.constants)
-    return (*found, None, None, None, None)
+    return (*found, *_nothing(ctx))
 
 
-def _convolution_third(ctx: Any, a: Tensor, b: Tensor, c: Tensor, d: Tensor) -> tuple[Tensor | None, ...]:
+def _nothing(ctx: Any) -> tuple[Any, ...]:
+    """In place of gradients by sender, first, out, paths and backend."""
+    return None, None, [None] * len(ctx.constants[0]), None, None
+
+
+def _convolution_third(ctx: Any, a: Tensor, b: Tensor, c: Tensor, d: Tensor) -> tuple[Any, ...]:
     """The tangent is a sum of terms linear in features, harmonics, weights and g; so are its gradients."""
     vh, vY, vw, g, h, Y, w, sender, first = ctx.saved_tensors
     value = {"vh": vh, "vY": vY, "vw": vw, "g": g, "h": h, "Y": Y, "w": w, "a": a, "b": b, "c": c, "d": d}
@@ -132,7 +172,7 @@ def _convolution_third(ctx: Any, a: Tensor, b: Tensor, c: Tensor, d: Tensor) -> 
         messages = convolution(x, y, z, sender, first, *ctx.constants)
         for name, found in zip(names, (*gradients, messages), strict=True):
             total[name] = total[name] + found if name in total else found
-    return (*(total[name] for name in ("vh", "vY", "vw", "g", "h", "Y", "w")), None, None, None, None)
+    return (*(total[name] for name in ("vh", "vY", "vw", "g", "h", "Y", "w")), *_nothing(ctx))
 
 
 convolution.register_autograd(_convolution_gradient, setup_context=save)
@@ -142,7 +182,14 @@ convolution_tangent.register_autograd(_convolution_third, setup_context=save)
 
 @convolution.register_fake
 def _(
-    h: Tensor, Y: Tensor, w: Tensor, sender: Tensor, first: Tensor, paths: Sequence[int], backend: str
+    h: Tensor,
+    Y: Tensor,
+    w: Tensor,
+    sender: Tensor,
+    first: Tensor,
+    out: Sequence[Tensor],
+    paths: Sequence[int],
+    backend: str,
 ) -> Tensor:
     return h.new_empty(len(first) - 1, Product.of(paths, h.shape[2]).rows_out, h.shape[2])
 

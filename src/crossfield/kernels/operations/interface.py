@@ -8,19 +8,13 @@ from typing import NamedTuple, Protocol
 from torch import Tensor
 
 from crossfield.errors import InputError
+from crossfield.kernels.connectivity import Edges, Outgoing
 from crossfield.kernels.formulas.contraction import Contraction
 from crossfield.kernels.formulas.convolution import Product
 
 Two = tuple[Tensor, Tensor]
 Three = tuple[Tensor, Tensor, Tensor]
 Four = tuple[Tensor, Tensor, Tensor, Tensor]
-
-
-class Edges(NamedTuple):
-    """Who sends and who receives."""
-
-    sender: Tensor  # (E,) index of an atom, int64
-    first: Tensor  # (N+1,) number of each atom's first edge as receiver, int64
 
 
 class Convolve(Protocol):
@@ -32,7 +26,10 @@ class Convolve(Protocol):
 
 
 class ConvolveBackward(Protocol):
-    """Gradients by h, Y and w from that by the messages, g, or the change of these gradients."""
+    """Gradients by h, Y and w from that by the messages, g, or the change of these gradients.
+
+    `out` is there for a back end that is `by_sender`.
+    """
 
     def __call__(
         self,
@@ -42,6 +39,7 @@ class ConvolveBackward(Protocol):
         Y: Tensor,
         w: Tensor,
         edges: Edges,
+        out: Outgoing | None,
         moving: Sequence[Tensor] = (),
     ) -> Three: ...
 
@@ -99,6 +97,7 @@ class Operations(NamedTuple):
     gate_backward: PointwiseBackward
     norm: Norm
     norm_backward: NormBackward
+    by_sender: bool  # whether gradients of the convolution are found in the order of senders
 
 
 def of(backend: str) -> Operations:

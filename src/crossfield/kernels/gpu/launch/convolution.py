@@ -3,39 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from crossfield.kernels.connectivity import Edges, Outgoing
 from crossfield.kernels.formulas.convolution import Product
 from crossfield.kernels.gpu import tensor_product
 from crossfield.kernels.gpu.build import Source, launch
 from crossfield.kernels.gpu.launch.tiles import WIDEST, Tiles
-from crossfield.kernels.operations.interface import Edges, Three
+from crossfield.kernels.operations.interface import Three
 from crossfield.kernels.writing import Write
 
 ROWS = 24  # of messages that a program sums at most: each takes four registers of a thread
-
-
-class Outgoing(NamedTuple):
-    """Edges in the order of their senders."""
-
-    first: Tensor  # (N+1,) number of each atom's first edge as sender
-    order: Tensor  # (E,) the edges
-    receiver: Tensor  # (E,) of every edge, in the order of receivers
-
-    @classmethod
-    def of(cls, edges: Edges) -> Outgoing:
-        """Found by sorting."""
-        atoms = torch.arange(len(edges.first), device=edges.first.device)
-        sender, order = edges.sender.sort(stable=True)
-        number = torch.arange(len(order), device=order.device)
-        return cls(
-            first=torch.searchsorted(sender, atoms),
-            order=order,
-            receiver=torch.searchsorted(edges.first, number, right=True) - 1,
-        )
 
 
 def convolve(
@@ -64,12 +44,13 @@ def convolve_backward(
     Y: Tensor,
     w: Tensor,
     edges: Edges,
+    out: Outgoing | None,
     moving: Sequence[Tensor] = (),
 ) -> Three:
     """See `interface.ConvolveBackward`."""
     atoms, tangent = len(h), bool(moving)
     names = tensor_product.BACKWARD_TANGENT if tangent else tensor_product.BACKWARD
-    out = Outgoing.of(edges)
+    assert out is not None  # this back end is `by_sender`
     tiles = Tiles.of(atoms, product.channels, h, widest=WIDEST)
     groups = product.groups(lambda p: 0, 1)  # by l1
     gh, gw = torch.empty_like(h), torch.empty_like(w)

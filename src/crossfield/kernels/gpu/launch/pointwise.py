@@ -64,10 +64,11 @@ def norm_backward(g: Tensor, x: Tensor, scale: Tensor, shift: Tensor, moving: Se
     """See `interface.NormBackward`."""
     R, B = _rows(x)
     gx, y = torch.empty_like(x), torch.empty_like(x) if moving else x.new_empty(0)
-    sums = x.new_empty(2, blocks(len(x), R), x.shape[1])
+    # not two halves of one: the second would be aligned for some numbers of rows, and compiled for both
+    gscale, gshift = (x.new_empty(blocks(len(x), R), x.shape[1]) for _ in range(2))
     names = pointwise.NORM_TANGENT if moving else pointwise.NORM_BACKWARD
     write = Write(pointwise.norm_backward, width=x.shape[1], tangent=bool(moving))
-    places = (*moving, gx, sums[0], sums[1], y) if moving else (gx, sums[0], sums[1])
+    places = (*moving, gx, gscale, gshift, y) if moving else (gx, gscale, gshift)
     launch(
         Source(names, x.dtype, write),
         [blocks(len(x), R)],
@@ -80,8 +81,7 @@ def norm_backward(g: Tensor, x: Tensor, scale: Tensor, shift: Tensor, moving: Se
         ROWS=R,
         CHANNELS=B,
     )
-    gscale, gshift = sums.sum(dim=1).unbind()
-    return gx, gscale.clone(), gshift.clone(), y
+    return gx, gscale.sum(dim=0), gshift.sum(dim=0), y
 
 
 def _rows(x: Tensor) -> tuple[int, int]:

@@ -17,4 +17,5 @@ OPERATIONS = Operations(
     gate_backward=gate_backward,
     norm=norm,
     norm_backward=norm_backward,
+    by_sender=False,
 )

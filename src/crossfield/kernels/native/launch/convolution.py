@@ -9,11 +9,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from crossfield.kernels.connectivity import Edges, Outgoing
 from crossfield.kernels.formulas.convolution import Product
 from crossfield.kernels.native import pool
 from crossfield.kernels.native import tensor_product as product_code
 from crossfield.kernels.native.launch.common import beyond, compiled
-from crossfield.kernels.operations.interface import Edges, Three
+from crossfield.kernels.operations.interface import Three
 from crossfield.kernels.writing import Write
 
 
@@ -46,6 +47,7 @@ def convolve_backward(
     Y: Tensor,
     w: Tensor,
     edges: Edges,
+    out: Outgoing | None,
     moving: Sequence[Tensor] = (),
 ) -> Three:
     """See `interface.ConvolveBackward`."""
