@@ -23,6 +23,7 @@ from crossfield.kernels import (
 )
 from crossfield.kernels.backend import Kernel, choose, use
 from crossfield.kernels.formulas.convolution import Product
+from tests.gpu import DEVICE
 
 TOLERANCE = {torch.float64: 1e-12, torch.float32: 1e-5}
 Function = Callable[..., Sequence[Tensor]]
@@ -32,13 +33,14 @@ few = settings(max_examples=25, deadline=None)  # each example may compile kerne
 def check(
     kernel: Kernel, call: Function, inputs: Sequence[Tensor], dtype: torch.dtype, backend: str = "numba"
 ) -> None:
-    """A compiled kernel against the reference, which is evaluated in float64."""
+    """A compiled kernel against the reference, which is evaluated in float64 on the CPU."""
     use(kernel, "reference")
     expected = derivatives(kernel.double(), call, [x.double() for x in inputs])
     use(kernel, backend)
-    found = derivatives(kernel.to(dtype), call, [x.to(dtype) for x in inputs])
+    device = DEVICE if backend == "triton" else torch.device("cpu")
+    found = derivatives(kernel.to(device, dtype), call, [x.to(device, dtype) for x in inputs])
     for name, values in expected.items():
-        for a, b in zip(found[name], values, strict=True):
+        for a, b in zip((x.cpu() for x in found[name]), values, strict=True):
             assert a.dtype == dtype
             size = float(b.abs().max()) if b.numel() else 0.0
             torch.testing.assert_close(a.double(), b, rtol=0, atol=TOLERANCE[dtype] * max(size, 1e-30))
@@ -58,7 +60,7 @@ def derivatives(kernel: Kernel, call: Function, inputs: Sequence[Tensor]) -> dic
 
 def noise(like: Tensor, seed: int) -> Tensor:
     generator = torch.Generator().manual_seed(seed)
-    return torch.randn(like.shape, dtype=torch.float64, generator=generator).to(like.dtype)
+    return torch.randn(like.shape, dtype=torch.float64, generator=generator).to(like)
 
 
 @st.composite

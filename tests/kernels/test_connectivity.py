@@ -11,7 +11,9 @@ from crossfield.kernels import operations
 from crossfield.kernels.backend import use
 from crossfield.kernels.connectivity import Connectivity
 from crossfield.kernels.formulas.convolution import Product
+from crossfield.kernels.gpu.build import look
 from crossfield.model.derivatives import evaluate
+from tests.gpu import DEVICE
 from tests.structures import batch_of, small_model, structures
 
 SENDER, RECEIVER = torch.tensor([1, 2, 0, 1, 1]), torch.tensor([0, 0, 1, 2, 4])
@@ -35,10 +37,11 @@ def test_orders_are_found_once_and_only_for_who_asks(backend, searches, sorts):
     """For all layers, and for both backward passes of a step of training."""
     if backend == "triton":
         pytest.importorskip("triton")
-    model = small_model()
+    device = DEVICE if backend == "triton" else "cpu"
+    model, graph = small_model().to(device), batch_of(structures()["dimer"]).to(device)
     use(model, backend)
     with Counted() as calls:
-        forces = evaluate(model, batch_of(structures()["dimer"]), training=True).forces
+        forces = evaluate(model, graph, training=True).forces
         assert forces is not None
         forces.square().sum().backward()
     assert calls.by_name["aten.sort.stable"] == sorts
@@ -66,7 +69,8 @@ def test_orders_that_do_not_fit_are_refused():
     h, Y, w = torch.zeros(ATOMS, 4, 2), torch.zeros(4, 5), torch.zeros(5, len(paths), 2)
     g = torch.zeros(ATOMS, Product(paths, 2).rows_out, 2)
     c = Connectivity(SENDER, RECEIVER, ATOMS)
-    operations.convolution_backward(g, h, Y, w, *c.edges, [*c.outgoing], flat, "triton")
+    with look():
+        operations.convolution_backward(g, h, Y, w, *c.edges, [*c.outgoing], flat, "triton")
     for wrong in (
         c.outgoing._replace(first=c.outgoing.first[1:]),
         c.outgoing._replace(first=c.outgoing.first.flip(0)),

@@ -1,4 +1,4 @@
-"""Kernels for GPUs: their results under Triton's interpreter, and what the compiler makes of them."""
+"""Kernels for GPUs: their results, on one or under the interpreter, and what the compiler makes of them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,12 @@ from crossfield.kernels import (
 )
 from crossfield.kernels import backend as backends
 from crossfield.kernels.backend import Kernel, choose
+from crossfield.kernels.connectivity import Edges, Outgoing
+from crossfield.kernels.formulas.contraction import Contraction
+from crossfield.kernels.formulas.convolution import Product
 from crossfield.kernels.gpu import build
+from crossfield.kernels.gpu.launch import OPERATIONS
+from tests.gpu import DEVICE
 from tests.kernels.test_back_ends import check, noise
 
 pytest.importorskip("triton")
@@ -71,7 +76,7 @@ def test_convolution(kind, sizes, channels, dtype, monkeypatch):
     w = noise(torch.empty(len(sender), len(paths), channels), 20)
 
     def call(kernel: Kernel, *inputs: Tensor) -> list[Tensor]:
-        connectivity = Connectivity(sender, receiver, atoms)
+        connectivity = Connectivity(sender.to(inputs[-1].device), receiver.to(inputs[-1].device), atoms)
         return kernel(list(inputs[: L_in + 1]), list(inputs[L_in + 1 : -1]), inputs[-1], connectivity)
 
     check(Convolution(paths), call, [*h, *Y, w], dtype, "triton")
@@ -87,7 +92,7 @@ def test_contraction(sizes, channels, atoms, groups, dtype):
     A = noise(torch.empty(atoms, (sizes[0] + 1) ** 2, channels), 1)
     weights = [noise(torch.empty(groups, sum(s), channels), 2 + L) for L, s in enumerate(kernel.sizes)]
     group = torch.arange(atoms) % groups
-    check(kernel, lambda kernel, A, *w: kernel(A, w, group), [A, *weights], dtype, "triton")
+    check(kernel, lambda kernel, A, *w: kernel(A, w, group.to(A.device)), [A, *weights], dtype, "triton")
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
@@ -114,19 +119,49 @@ def test_gate(l_max, channels, atoms, dtype):
     check(Gate(channels), lambda kernel, *x: kernel(list(x)), x, dtype, "triton")
 
 
+def test_operations_stay_on_the_device():
+    """Numbers are on a device that has none: reading one, or mixing them with others, would raise."""
+    like, paths = torch.zeros(0, device="meta"), coupling_paths(1, 1, 1)
+    product, whole = Product(paths, 5), like.new_empty(6, dtype=torch.int64)
+    e = Edges(sender=whole, first=whole[:4])
+    out = Outgoing(first=whole[:4], order=whole, receiver=whole)
+    h, Y, w = like.new_empty(3, 4, 5), like.new_empty(4, 6), like.new_empty(6, len(paths), 5)
+    g = like.new_empty(3, product.rows_out, 5)
+    c = Contraction(1, 1, 2, 5)
+    B, weights = like.new_empty(3, c.rows_out, 5), like.new_empty(2, c.couplings, 5)
+    x, scale = like.new_empty(7, 8), like.new_empty(8)
+    gated = like.new_empty(3, 5, 5)  # scalars, a gate for l = 1, and its components
+    unit = like.new_empty(3, 6)
+    with build.look() as seen:
+        OPERATIONS.convolve(product, h, Y, w, e, (h, Y, w))
+        OPERATIONS.convolve_backward(product, g, h, Y, w, e, out, (h, Y, w))
+        OPERATIONS.contract(c, h, weights, whole[:3])
+        OPERATIONS.contract_backward(c, B, h, weights, whole[:3], (h, weights))
+        OPERATIONS.harmonics(unit, 1)
+        OPERATIONS.harmonics_backward(Y, unit, 1, unit)
+        OPERATIONS.gate(gated, 1)
+        OPERATIONS.gate_backward(h, gated, 1, gated)
+        OPERATIONS.norm(x, scale, scale)
+        OPERATIONS.norm_backward(x, x, scale, scale, (x, scale, scale))
+    assert len(seen) > 10
+    for one in seen:
+        assert {y.device.type for y in one.arguments if isinstance(y, Tensor)} == {"meta"}, one.name
+
+
 def test_kernels_are_written_once():
     """However many atoms there are, and whichever equal partial asks for them."""
-    kernel, group = SymmetricContraction(1, 0, 2), torch.zeros(3, dtype=torch.int64)
+    kernel, group = SymmetricContraction(1, 0, 2).to(DEVICE), torch.zeros(3, dtype=torch.int64, device=DEVICE)
     backends.use(kernel, "triton")
-    weights = [noise(torch.empty(1, sum(s), 2), 1) for s in kernel.sizes]
-    kernel(noise(torch.empty(3, 4, 2), 0), weights, group)
+    weights = [noise(torch.empty(1, sum(s), 2, device=DEVICE), 1) for s in kernel.sizes]
+    kernel(noise(torch.empty(3, 4, 2, device=DEVICE), 0), weights, group)
     before = build.function.cache_info().misses
-    kernel(noise(torch.empty(2, 4, 2), 0), weights, group[:2])
+    kernel(noise(torch.empty(2, 4, 2, device=DEVICE), 0), weights, group[:2])
     assert build.function.cache_info().misses == before
 
 
 def test_choice_of_the_back_end(monkeypatch):
     gpu, cpu = torch.device("cuda"), torch.device("cpu")
+    monkeypatch.setattr(build, "interpreted", lambda: True)
     assert choose("triton", gpu) == "triton"
     assert choose("auto", gpu) == "reference"  # until it has run on one
     assert choose("triton", cpu) == "triton"  # by the interpreter

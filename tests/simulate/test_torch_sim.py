@@ -11,6 +11,7 @@ from ase.build import bulk, molecule
 
 from crossfield.errors import InputError
 from crossfield.inference import Potential
+from tests.gpu import DEVICE
 from tests.structures import small_model
 
 with warnings.catch_warnings():
@@ -32,7 +33,8 @@ def state_of(structures: list):
 
 @pytest.mark.parametrize("backend", ["numba", "reference", "triton"])
 def test_equal_to_predict_as_atoms_and_cells_move(backend):
-    potential = Potential(small_model(), "head0", backend=backend)
+    device = DEVICE if backend == "triton" else "cpu"
+    potential = Potential(small_model().to(device), "head0", backend=backend)
     exact = Potential(small_model(), "head0", backend="numba" if backend == "triton" else backend)
     model, state = TorchSimModel(potential, skin=0.4), state_of(crystals())
     searched = []
@@ -105,7 +107,7 @@ def test_what_is_refused(backend):
 def test_results_of_a_step_stay():
     """They are not where the next step writes."""
     model, state = (
-        TorchSimModel(Potential(small_model(), "head0", backend="triton")),
+        TorchSimModel(Potential(small_model().to(DEVICE), "head0", backend="triton")),
         state_of([molecule("OH")]),
     )
     found = model(state)
