@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import product
 from typing import Any, NamedTuple
 
 from crossfield.bench.structures import NAMES
@@ -23,12 +22,33 @@ SIZES: Mapping[str, Mapping[str, Any]] = {  # fields of crossfield.model.ModelCo
     "128 channels": {**COMMON, "cutoff": 5.0, "channels": 128, "edge_channels": None},
     # as published, but for the number of elements, on which nothing but tables of them depends
     "MH-1": {**COMMON, "cutoff": 6.0, "channels": 512, "edge_channels": 128},
+    # to see whether all of it runs, where Triton's interpreter takes a second for a step
+    "tiny": {**COMMON, "cutoff": 3.0, "channels": 4, "edge_channels": None},
 }
 DTYPES = ("float32", "float64")
-INFERENCE, STEP, TRAINING = "inference", "MD step", "training"
-QUANTITIES = (INFERENCE, STEP, TRAINING)
-QUICK_STRUCTURES = ("Si 2", "Si 64")
+INFERENCE, STEP, TRAINING, BATCH, LARGEST = "inference", "MD step", "training", "batch", "largest"
+QUANTITIES = (INFERENCE, STEP, TRAINING, BATCH, LARGEST)
 TOLERANCE: Mapping[str, float] = {"float32": 1e-4, "float64": 1e-5}  # tables are exact to 1e-5 eV/Å
+
+Structures = Mapping[str, Sequence[str]]  # of each quantity
+CPU: Structures = dict.fromkeys((INFERENCE, STEP, TRAINING), NAMES)
+CPU_QUICK: Structures = dict.fromkeys(CPU, ("Si 2", "Si 64"))
+GPU: Structures = {
+    INFERENCE: (
+        *("AlN 144", "AlN 864", "diamond 1000"),
+        *("water 192", "water 1536", "water 12288", "water 98304", "water 192000"),
+    ),
+    STEP: ("AlN 144", "diamond 1000", "water 192", "water 1536"),
+    TRAINING: ("Si 64", "water 192"),
+    BATCH: ("1 × AlN 32", "64 × AlN 32", "1024 × AlN 32", "4096 × AlN 32"),
+    LARGEST: ("diamond 1000",),  # and copies of it
+}
+GPU_QUICK: Structures = {
+    **dict.fromkeys((INFERENCE, STEP, TRAINING), ("Si 2",)),
+    BATCH: ("2 × Si 2",),
+    LARGEST: ("Si 2",),
+}
+CPU_SIZES, GPU_SIZES = ("128 channels", "MH-1"), ("MH-1",)  # where no others are asked for
 
 
 class Case(NamedTuple):
@@ -50,25 +70,31 @@ def cases(
     dtypes: Sequence[str] = (),
     quantities: Sequence[str] = (),
     quick: bool = False,
+    gpu: bool = False,
 ) -> list[Case]:
     """The cases whose parts contain one of the given texts; models change as rarely as possible.
 
     Args:
-        sizes, structures, dtypes, quantities: any of these texts; none: all.
+        sizes, structures, dtypes, quantities: any of these texts; none: all, but on a GPU only the published
+            size in float32.
         quick: only a handful.
+        gpu: those of a GPU.
     """
-    there = (
-        SIZES,
-        DTYPES[:1] if quick else DTYPES,
-        QUANTITIES,
-        QUICK_STRUCTURES if quick else NAMES,
-    )
-    wanted = (sizes, dtypes, quantities, structures)
-    kept = [
-        [name for name in names if not texts or any(text.lower() in name.lower() for text in texts)]
-        for names, texts in zip(there, wanted, strict=True)
+    there = (GPU_QUICK if quick else GPU) if gpu else (CPU_QUICK if quick else CPU)
+    usual = GPU_SIZES if gpu else CPU_SIZES
+    single = quick or (gpu and not dtypes)
+    return [
+        Case(size, dtype, quantity, structure)
+        for size in _with(sizes, tuple(SIZES) if sizes else usual)
+        for dtype in _with(dtypes, DTYPES[:1] if single else DTYPES)
+        for quantity in _with(quantities, tuple(there))
+        for structure in _with(structures, there[quantity])
     ]
-    return [Case(*parts) for parts in product(*kept)]
+
+
+def _with(texts: Sequence[str], names: Sequence[str]) -> list[str]:
+    """Names that contain one of the texts; without any, all."""
+    return [name for name in names if not texts or any(text.lower() in name.lower() for text in texts)]
 
 
 def memory_of_mace(case: Case, atoms: int, edges: int) -> float:

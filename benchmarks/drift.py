@@ -11,10 +11,10 @@ from __future__ import annotations
 import argparse
 
 import numpy as np
-from ase import units
+from ase import Atoms, units
 from ase.md.langevin import Langevin
 
-from crossfield import Calculator, load
+from crossfield import Calculator, Potential, load
 from crossfield.bench.structures import structure
 from crossfield.simulate.md import nve
 from crossfield.simulate.relax import relax
@@ -31,18 +31,7 @@ def main() -> None:
     parser.add_argument("--backend", default="auto")
     options = parser.parse_args()
     potential = load(options.model, head=options.head, dtype=options.dtype, backend=options.backend)
-    atoms = structure("water 192")
-    atoms.info |= {"charge": 0, "spin": 1}
-    atoms.calc = Calculator(potential)
-    atoms = relax(atoms, fmax=0.3, steps=100, optimiser="fire").atoms
-    warm = Langevin(
-        atoms,
-        0.5 * units.fs,
-        temperature_K=300.0,
-        friction=0.05 / units.fs,
-        rng=np.random.default_rng(0),
-    )
-    warm.run(400)
+    atoms = warmed(potential)
     run = nve(
         atoms,
         temperature=300.0,
@@ -57,6 +46,23 @@ def main() -> None:
         f"fluctuation {fluctuation:.1e} eV/atom, mean temperature "
         f"{np.mean(run.kinetic) / (1.5 * units.kB * len(atoms)):.0f} K"
     )
+
+
+def warmed(potential: Potential) -> Atoms:
+    """Water after a short relaxation and 0.2 ps at 300 K, with a calculator."""
+    atoms = structure("water 192")
+    atoms.info |= {"charge": 0, "spin": 1}
+    atoms.calc = Calculator(potential)
+    atoms = relax(atoms, fmax=0.3, steps=100, optimiser="fire").atoms
+    warm = Langevin(
+        atoms,
+        0.5 * units.fs,
+        temperature_K=300.0,
+        friction=0.05 / units.fs,
+        rng=np.random.default_rng(0),
+    )
+    warm.run(400)
+    return atoms
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from typing import Any
 import crossfield
 from cases import Case
 from crossfield.bench.machine import processor
-from turns import Line, Measured
+from turns import Limits, Line, Measured
 
 TIMED = ("algebra", "graph", "inference", "kernels", "model", "simulate", "zoo")  # folders of what is timed
 
@@ -82,16 +82,28 @@ def best(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
     return {"flops": flops, "bandwidth": max(one["bandwidth"], other["bandwidth"])}
 
 
-def about(threads: int, rounds: int, seconds: float, ours: Any, theirs: Any) -> dict[str, Any]:
-    """What results must have in common to stand in one table."""
+def about(
+    limits: Limits, threads: int, device: dict[str, Any], library: str, ours: Any, theirs: Any
+) -> dict[str, Any]:
+    """What results must have in common to stand in one table.
+
+    Args:
+        limits: turns and their length.
+        threads: of each process.
+        device: its name and memory.
+        library: that mace-torch uses.
+        ours, theirs: versions; None: not measured.
+    """
     return {
         "processor": processor(),
         "cores": os.cpu_count(),
+        "device": device,
         "threads": threads,
-        "rounds": rounds,
-        "seconds": seconds,
+        "rounds": limits.rounds,
+        "seconds": limits.seconds,
         "crossfield": ours,
         "mace-torch": theirs,
+        "library": library,
         "source": source_digest(),
     }
 

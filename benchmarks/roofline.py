@@ -35,6 +35,7 @@ from typing import NamedTuple
 import torch
 
 from crossfield.algebra import Irreps, clebsch_gordan, symmetric_basis
+from crossfield.bench.device import wait
 from crossfield.bench.timing import Job, times
 from crossfield.model import Model, ModelConfig
 from crossfield.model.layer import LayerShape
@@ -43,8 +44,10 @@ from crossfield.theory import Head, Theory
 SPLINE = 4  # multiply-adds for the value of a cubic spline, or for its derivative
 INDEX = 8  # bytes of an index of an atom
 REVERSE, FIRST_REVERSE = 2.5, 1.5  # of the convolution, relative to forward
-SIZES = {torch.float32: 4096, torch.float64: 2048}  # of the matrices for the peak
+SIZES = {"float32": 4096, "float64": 2048}  # of the matrices for the peak
+GPU_SIZES = {"float32": 8192, "tf32": 16384, "float64": 8192}
 STREAM = 2**28  # bytes, far beyond every cache
+SPLIT = 3  # products in TF32 that one in float32 is made of, on a GPU
 
 
 class Work(NamedTuple):
@@ -57,8 +60,14 @@ class Work(NamedTuple):
 class Peaks(NamedTuple):
     """What a machine can, with the threads that were allowed."""
 
-    flops: dict[str, float]  # per second, by dtype: the rate of large matrix products (torch.mm)
-    bandwidth: float  # bytes per second, to and from memory
+    flops: dict[str, float]  # per second, by dtype and "tf32": the rate of large matrix products (torch.mm)
+    bandwidth: float  # bytes per second, to and from memory: the better of a copy and a triad
+
+    def best(self, dtype: str) -> float:
+        """Operations per second of products as exact as this precision is."""
+        if dtype == "float32" and "tf32" in self.flops:
+            return max(self.flops["float32"], self.flops["tf32"] / SPLIT)
+        return self.flops[dtype]
 
 
 class Flops(NamedTuple):
@@ -151,20 +160,32 @@ def contraction(config: ModelConfig, layer: int) -> Flops:
     return Flops(C * (len(monomials) + sums), C * (4 * len(monomials) + sums))
 
 
-def measure_peaks() -> Peaks:
-    """What this machine can, with the threads that torch has; takes some seconds."""
-    flops = {str(dtype).removeprefix("torch."): _products(dtype, n) for dtype, n in SIZES.items()}
-    x, y, z = (torch.rand(STREAM // 4) for _ in range(3))
-    return Peaks(flops, 3 * STREAM / _shortest(lambda: torch.add(x, y, alpha=2.0, out=z)))
+def measure_peaks(device: torch.device) -> Peaks:
+    """What a device can, a processor with the threads that torch has; takes some seconds."""
+    sizes = GPU_SIZES if device.type == "cuda" else SIZES
+    flops = {name: _products(name, n, device) for name, n in sizes.items()}
+    x, y, z = (torch.rand(STREAM // 4, device=device) for _ in range(3))
+    triad = 3 * STREAM / _shortest(lambda: torch.add(x, y, alpha=2.0, out=z), device)
+    return Peaks(flops, max(triad, 2 * STREAM / _shortest(lambda: z.copy_(x), device)))
 
 
-def _products(dtype: torch.dtype, n: int) -> float:
-    a, b, out = (torch.rand(n, n, dtype=dtype) for _ in range(3))
-    return 2.0 * n**3 / _shortest(lambda: torch.mm(a, b, out=out))
+def _products(name: str, n: int, device: torch.device) -> float:
+    dtype = torch.float64 if name == "float64" else torch.float32
+    a, b, out = (torch.rand(n, n, dtype=dtype, device=device) for _ in range(3))
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("high" if name == "tf32" else "highest")
+    try:
+        return 2.0 * n**3 / _shortest(lambda: torch.mm(a, b, out=out), device)
+    finally:
+        torch.set_float32_matmul_precision(before)
 
 
-def _shortest(run: Callable[[], object]) -> float:
-    return min(times(Job(run), 1.0, at_least=5))
+def _shortest(run: Callable[[], object], device: torch.device) -> float:
+    def whole() -> None:
+        run()
+        wait(device)
+
+    return min(times(Job(whole), 1.0 if device.type == "cpu" else 0.3, at_least=5))
 
 
 def _linear(irreps_in: Irreps, irreps_out: Irreps) -> int:

@@ -1,4 +1,4 @@
-"""Two processes that measure in turns, A B A B ..., each in an environment of its own."""
+"""Two processes that measure, each in an environment of its own, in turns or one after the other."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
-from ase.neighborlist import neighbor_list
 
-from cases import SIZES, TOLERANCE, Case, memory_of_mace
-from crossfield.bench.structures import structure
+from cases import LARGEST, SIZES, TOLERANCE, Case, memory_of_mace
+from crossfield.bench.structures import structures
+from crossfield.graph import neighbour_list
 
 ANSWER = "answer: "  # as in worker.py, which imports torch
 HERE = Path(__file__).parent
@@ -32,9 +32,11 @@ class Measured:
 
     seconds: float  # median
     calls: int
-    peak: float | None  # MiB, largest resident memory of the process, libraries included
-    increase: float | None  # MiB, of that, over the resident memory just before the first call
+    peak: float | None  # MiB, most memory of the process, libraries included; on a GPU, of PyTorch there
+    increase: float | None  # MiB, of that, over the memory just before the first call
     backend: str
+    atoms: int
+    stopped: str = ""  # why there were not more atoms, where the largest is looked for
 
 
 @dataclass(frozen=True)
@@ -50,8 +52,20 @@ class Line:
 
     @property
     def ratio(self) -> float | None:
-        """How often ours fits into theirs."""
-        return self.theirs.seconds / self.ours.seconds if self.ours and self.theirs else None
+        """How often ours fits into theirs; None also where they are not of the same."""
+        if self.ours is None or self.theirs is None or self.ours.atoms != self.theirs.atoms:
+            return None
+        return self.theirs.seconds / self.ours.seconds
+
+
+class Limits(NamedTuple):
+    """How long and how much."""
+
+    rounds: int  # turns of each
+    seconds: float  # length of a turn; at least one call
+    max_memory: float  # GiB; mace-torch is not tried where it would take more
+    apart: bool  # one after the other: both want all of the memory of a GPU, and nothing else uses it
+    largest: float = 150.0  # s, for the largest crystal
 
 
 class Side:
@@ -60,16 +74,27 @@ class Side:
     Args:
         interpreter: Python of its environment.
         script: what it runs.
+        device: that it measures.
+        how: the back end, or the library of mace-torch.
         threads: that it may use.
         max_memory: that it may take, GiB.
         cache: where converted models go.
     """
 
-    def __init__(self, interpreter: str, script: str, threads: int, max_memory: float, cache: Path) -> None:
-        self._command = [interpreter, str(HERE / script)]
-        self._environment = {
-            k: v for k, v in os.environ.items() if k != "PYTHONPATH" or "crossfield" in script
-        }
+    def __init__(
+        self,
+        interpreter: str,
+        script: str,
+        device: str,
+        how: str,
+        *,
+        threads: int,
+        max_memory: float,
+        cache: Path,
+    ) -> None:
+        self._command = [interpreter, str(HERE / script), device, how]
+        here = Path(interpreter).absolute() == Path(sys.executable).absolute()
+        self._environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH" or here}
         self._environment |= {
             "OMP_NUM_THREADS": str(threads),
             "OMP_WAIT_POLICY": "PASSIVE",  # as crossfield sets it, for both
@@ -113,6 +138,11 @@ class Side:
             sys.exit(f"{self._command}: not enough memory for {what!r}; raise --max-memory")
         return answer
 
+    def release(self) -> None:
+        """Let go of the case, and of the memory that it takes."""
+        if self._process is not None:
+            self.must("release")
+
     def close(self) -> None:
         """End the process."""
         if self._process is not None:
@@ -122,60 +152,101 @@ class Side:
             self._process = None
 
 
-def measure(
-    case: Case, path: str, ours: Side, theirs: Side, *, rounds: int, seconds: float, max_memory: float
-) -> Line:
-    """Compare both on one case, then time them in turns.
+def measure(case: Case, path: str, ours: Side, theirs: Side | None, limits: Limits) -> Line:
+    """Compare both on one case, and time them.
 
     Args:
         case: what to measure.
-        path: the model, as mace-torch saved it.
-        ours, theirs: who measures.
-        rounds: turns of each.
-        seconds: length of a turn; at least one call.
-        max_memory: GiB; mace-torch is not tried where it would take more.
+        path: the model.
+        ours, theirs: who measures; None: nobody.
+        limits: how long and how much.
     """
     request = {name: part for name, part in case._asdict().items() if name != "size"} | {"path": path}
-    atoms, edges = size_of(case)
-    prepared = {ours: ours.ask("prepare", **request)}
-    if memory_of_mace(case, atoms, edges) < 1024 * max_memory:
-        prepared[theirs] = theirs.ask("prepare", **request)
-    taking = {side: answer for side, answer in prepared.items() if answer is not None}
-    differences = compare(case, *taking.values()) if len(taking) == 2 else None
+    sides = [ours, *([theirs] if theirs else [])]
+    if case.quantity == LARGEST:
+        return _largest(case, request, ours, theirs, limits)
+    answers: dict[Side, dict[str, Any]] = {}
+    measured: dict[Side, Measured] = {}
+    differences, size = None, None
+    for group in [[side] for side in sides] if limits.apart else [sides]:
+        for side in group:
+            if side is theirs:
+                size = size or size_of(case, answers.get(ours))
+                if memory_of_mace(case, *size) > 1024 * limits.max_memory:
+                    continue
+            answer = side.ask("prepare", **request)
+            if answer is not None:
+                answers[side] = answer
+        if len(answers) == 2:
+            differences = compare(case, *answers.values())
+        ready = {side: answers[side] for side in group if side in answers}
+        measured |= _in_turns(ready, limits)
+        if limits.apart:
+            for side in group:
+                side.release()
+    atoms, edges = size or size_of(case, answers.get(ours))
+    mine, other = measured.get(ours), measured.get(theirs) if theirs else None
+    return Line(case, atoms, edges, mine, other, differences)
 
-    found: dict[Side, list[float]] = {side: [] for side in taking}
+
+def _in_turns(ready: dict[Side, dict[str, Any]], limits: Limits) -> dict[Side, Measured]:
+    """Time what is prepared; those that run out of memory are left out."""
+    found: dict[Side, list[float]] = {side: [] for side in ready}
     usage: dict[Side, dict[str, Any]] = {}
     start = time.monotonic()
-    for turn in range(-1, rounds):
+    for turn in range(-1, limits.rounds):
         if turn > 0 and time.monotonic() - start > PATIENCE:
             break
         for side in list(found):
             if turn < 0:
-                times = _warm_up(side, taking[side]["first"])
+                times = _warm_up(side, ready[side]["first"])
             else:
-                times = side.ask("time", seconds=seconds)
+                times = side.ask("time", seconds=limits.seconds)
             if times is None:
                 del found[side]
             elif turn >= 0:
                 found[side] += times["times"]
                 usage[side] = times
-    measured = {
+    return {
         side: Measured(
             statistics.median(times),
             len(times),
             usage[side]["peak"],
             usage[side]["increase"],
-            taking[side]["backend"],
+            ready[side]["backend"],
+            ready[side]["atoms"],
         )
         for side, times in found.items()
     }
-    return Line(case, atoms, edges, measured.get(ours), measured.get(theirs), differences)
 
 
-def size_of(case: Case) -> tuple[int, int]:
-    """Numbers of atoms and edges, known also where neither of the two can say."""
-    atoms = structure(case.structure)
-    return len(atoms), len(neighbor_list("i", atoms, SIZES[case.size]["cutoff"]))
+def _largest(case: Case, request: dict[str, Any], ours: Side, theirs: Side | None, limits: Limits) -> Line:
+    """How far each gets."""
+    found: list[Measured | None] = []
+    edges = 0
+    for side in (ours, theirs):
+        answer = side.ask("largest", **request, seconds=limits.largest) if side else None
+        if side:
+            side.close()  # after an error of CUDA nothing works any more
+        if answer is None or "atoms" not in answer:
+            found.append(None)
+            continue
+        names = ("seconds", "peak", "increase", "backend", "atoms", "stopped")
+        found.append(Measured(calls=2, **{name: answer[name] for name in names}))
+        edges = edges or answer["edges"]
+    return Line(case, next((m.atoms for m in found if m), 0), edges, found[0], found[1], None)
+
+
+def size_of(case: Case, answer: dict[str, Any] | None) -> tuple[int, int]:
+    """Numbers of atoms and edges; they are counted where there was no memory to say."""
+    if answer is not None:
+        return answer["atoms"], answer["edges"]
+    atoms, cutoff = structures(case.structure), SIZES[case.size]["cutoff"]
+    edges = {
+        key: len(neighbour_list(a.positions, a.cell.array, a.pbc, cutoff).sender)
+        for key, a in {id(a): a for a in atoms}.items()
+    }
+    return sum(map(len, atoms)), sum(edges[id(a)] for a in atoms)
 
 
 def _warm_up(side: Side, spent: float) -> dict[str, Any] | None:
@@ -200,7 +271,8 @@ def compare(case: Case, ours: dict[str, Any], theirs: dict[str, Any]) -> dict[st
         if ours[name] != theirs[name]:
             sys.exit(f"{case}: not the same work: {name} {ours[name]} and {theirs[name]}")
     differences = {}
-    for name, least in (("energy", float(ours["atoms"])), ("forces", 1.0), ("stress", 0.0)):
+    per_structure = ours["atoms"] / len(ours["energy"])
+    for name, least in (("energy", per_structure), ("forces", 1.0), ("stress", 0.0)):
         if ours[name] is None or theirs[name] is None:
             continue
         a, b = np.asarray(ours[name]), np.asarray(theirs[name])

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
 import pytest
+import torch
+from ase import Atoms
 
 from crossfield.bench import speed
 from crossfield.bench.memory import Usage
-from crossfield.bench.speed import PUBLISHED, Speed, measure_speed, random_potential
+from crossfield.bench.speed import PUBLISHED, Evaluation, Speed, measure_speed, random_potential
+from crossfield.graph import collate
 from crossfield.inference import Potential
 from crossfield.model import ModelConfig
 from tests.structures import small_model, structures
@@ -24,6 +27,21 @@ def test_a_structure_of_any_kind_is_timed(name: str) -> None:
     assert found.tables.energy < 1e-6
     assert found.tables.force < 1e-5
     assert found.per_atom == found.evaluation / len(atoms)
+
+
+@pytest.mark.parametrize("spacing", [2.2, 0.3])
+def test_whole_steps_find_what_an_evaluation_does(spacing: float) -> None:
+    """Also of several structures, and where atoms are closer than tables reach, which steps cannot do."""
+    small = {"channels": 2, "edge_channels": None, "l_max": 1, "correlation": 2, "layers": 1}
+    potential = Potential(small_model(**small), head="head0", backend="triton")
+    crystals = [
+        Atoms("HO", [[0, 0, 0], [spacing, 0.1, 0.2]], cell=[x, 3.1, 3.3], pbc=True) for x in (3.0, 3.2)
+    ]
+    graph = collate([potential.graph(atoms) for atoms in crystals])
+    found = Evaluation(potential, graph).prediction()
+    exact = potential.evaluate(graph)
+    for name in ("energy", "forces", "stress"):
+        assert torch.allclose(getattr(found, name), getattr(exact, name), rtol=1e-9, atol=1e-9), name
 
 
 def test_days_and_steps() -> None:

@@ -1,4 +1,4 @@
 """Measuring what a model costs.
 
-Only `speed.py` needs torch and the model: with the other files, mace-torch is measured, too.
+Only `speed.py` needs the model, and `device.py` torch: with the other files, mace-torch is measured, too.
 """

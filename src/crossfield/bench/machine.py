@@ -18,9 +18,14 @@ def processor() -> str:
     return platform.processor() or platform.machine()
 
 
+def slug(name: str) -> str:
+    """A name, fit for that of a file."""
+    return re.sub(r"[^\w.]+", "-", name).strip("-")
+
+
 def processor_slug() -> str:
     """Name of the processor, fit for that of a file."""
-    return re.sub(r"[^\w.]+", "-", processor()).strip("-")
+    return slug(processor())
 
 
 def versions(*packages: str) -> dict[str, str]:

@@ -6,19 +6,23 @@ import statistics
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from ase import Atoms
 
-from crossfield.bench.memory import MemoryMeter, Usage
+from crossfield.bench.device import meter, wait
+from crossfield.bench.memory import Usage
 from crossfield.bench.timing import TIMESTEP, Job, molecular_dynamics, times
 from crossfield.graph import Graph
 from crossfield.inference.potential import Potential, TableCheck
-from crossfield.model import Model, ModelConfig
+from crossfield.model import Model, ModelConfig, Prediction
 from crossfield.simulate import Calculator
 from crossfield.theory import Head, Theory
 from crossfield.zoo import checkpoint, load
+
+if TYPE_CHECKING:
+    from crossfield.inference.gpu.step import Found, Step
 
 PUBLISHED = ModelConfig(
     elements=(*range(1, 84), *range(89, 95)), cutoff=6.0, channels=512, edge_channels=128
@@ -97,11 +101,11 @@ def measure_speed(potential: Potential, name: str, atoms: Atoms, *, seconds: flo
         InputError: as `Potential.predict`.
     """
     graph = potential.graph(atoms).to(potential.model.device)
-    meter = DeviceMemoryMeter() if potential.model.device.type == "cuda" else MemoryMeter()
-    evaluation = evaluation_job(potential, graph)
+    memory = meter(potential.model.device)
+    evaluation = Job(Evaluation(potential, graph).run)
     step = molecular_dynamics(atoms, Calculator(potential))
     one, other = _median(evaluation, seconds), _median(step, seconds)
-    memory = meter.usage()  # before exact evaluation takes its own
+    usage = memory.usage()  # before exact evaluation takes its own
     tabled = potential.backend != "reference" and potential.table_accuracy is not None
     return Speed(
         structure=name,
@@ -109,21 +113,64 @@ def measure_speed(potential: Potential, name: str, atoms: Atoms, *, seconds: flo
         edges=graph.num_edges,
         evaluation=one,
         step=other,
-        memory=memory,
+        memory=usage,
         tables=potential.check_tables(atoms) if tabled else None,
     )
 
 
-def evaluation_job(potential: Potential, graph: Graph) -> Job:
-    """Energy, forces and, with three periodic axes, stress of one prepared graph."""
-    stress = bool(graph.periodic.all())
+class Evaluation:
+    """Energy, forces and, with three periodic axes, stress of structures whose edges are known.
 
-    def run() -> None:
-        potential.evaluate(graph, stress=stress)
-        if graph.Z.is_cuda:
-            torch.cuda.synchronize(graph.Z.device)
+    In whole steps where the potential can be evaluated so and no atoms are closer than its tables reach; they
+    are laid out and recorded at the first call.
 
-    return Job(run)
+    Args:
+        potential: the potential.
+        graph: one structure or several.
+    """
+
+    def __init__(self, potential: Potential, graph: Graph) -> None:
+        self._potential, self._graph = potential, graph.to(potential.model.device)
+        self._stress = bool(graph.periodic.all())
+        self._cell = torch.where(graph.pbc[:, :, None], graph.cell, 0.0).to(potential.model.device)
+        self._in_steps = potential.in_steps
+        self._step: Step | None = None
+
+    def run(self) -> None:
+        """What is timed; done when it returns."""
+        self._evaluate()
+        wait(self._potential.model.device)
+
+    def prediction(self) -> Prediction:
+        """What it finds."""
+        found = self._evaluate()
+        if isinstance(found, Prediction):
+            return found
+        stress = None
+        if self._stress:
+            volume = torch.linalg.det(self._cell).abs()[:, None]
+            xx, yy, zz, yz, xz, xy = (found.virial / volume).unbind(1)
+            stress = torch.stack([xx, xy, xz, xy, yy, yz, xz, yz, zz], dim=1).view(-1, 3, 3)
+        return Prediction(found.energy, found.energies, found.forces, stress)
+
+    def _evaluate(self) -> Prediction | Found:
+        if self._in_steps:
+            step = self._step = self._step or self._laid_out()
+            found = step(self._graph.positions, self._cell)
+            assert step.plan.radial is not None
+            self._in_steps = bool(found.shortest >= step.plan.radial.start)
+            if self._in_steps:
+                return found
+        return self._potential.evaluate(self._graph, stress=self._stress)
+
+    def _laid_out(self) -> Step:
+        from crossfield.inference.gpu.plan import GpuPlan
+        from crossfield.inference.gpu.step import Step
+
+        assert self._potential.prepared is not None
+        plan = self._potential.prepared.plan(self._graph)
+        assert isinstance(plan, GpuPlan)
+        return Step(plan, self._graph)
 
 
 def random_potential(**options: Any) -> Potential:
@@ -141,19 +188,6 @@ def random_potential(**options: Any) -> Potential:
         path = Path(folder) / "random.safetensors"
         checkpoint.save(path, Model(PUBLISHED, [head]), {})
         return load(path, **options)
-
-
-class DeviceMemoryMeter:
-    """As `MemoryMeter`, for what PyTorch takes on a GPU."""
-
-    def __init__(self) -> None:
-        torch.cuda.empty_cache()
-        torch.cuda.reset_peak_memory_stats()
-        self._before = torch.cuda.memory_allocated()
-
-    def usage(self) -> Usage:
-        peak = torch.cuda.max_memory_allocated()
-        return Usage(peak / 2**20, (peak - self._before) / 2**20)
 
 
 def _median(job: Job, seconds: float) -> float:

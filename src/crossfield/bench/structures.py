@@ -1,8 +1,8 @@
-"""The structures that are measured, by name."""
+"""The structures that are measured, by name: "diamond 1000", or many together as in "64 × AlN 32"."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import numpy as np
 from ase import Atoms
@@ -41,27 +41,48 @@ def _water() -> Atoms:
     return box
 
 
-def _aluminium_nitride() -> Atoms:
-    return bulk("AlN", "wurtzite", a=3.112, c=4.982) * (6, 6, 6)
+def _aluminium_nitride(a: int, b: int, c: int) -> Atoms:
+    return bulk("AlN", "wurtzite", a=3.112, c=4.982) * (a, b, c)
 
 
-MAKERS: Mapping[str, Callable[[], Atoms]] = {
+MAKERS: dict[str, Callable[[], Atoms]] = {
     "Si 2": lambda: bulk("Si", a=5.43),
     "hexane 20": _hexane,
     "Si 64": lambda: _silicon(2),
     "water 192": _water,
     "Si 512": lambda: _silicon(4),
-    "AlN 864": _aluminium_nitride,
+    "AlN 864": lambda: _aluminium_nitride(6, 6, 6),
+}
+GPU_MAKERS: dict[str, Callable[[], Atoms]] = {
+    "AlN 32": lambda: _aluminium_nitride(2, 2, 2),
+    "AlN 144": lambda: _aluminium_nitride(4, 3, 3),
+    "diamond 1000": lambda: bulk("C", a=3.567, cubic=True) * 5,
+    "water 1536": lambda: _water() * 2,
+    "water 12288": lambda: _water() * 4,
+    "water 98304": lambda: _water() * 8,
+    "water 192000": lambda: _water() * 10,
 }
 NAMES = tuple(MAKERS)
 LARGE = ("Si 512", "AlN 864")
+GPU_NAMES = tuple(GPU_MAKERS)
+TIMES = " × "  # between a number of structures and the name of one
+DIFFERENT = 64  # structures among many; more are these again
 
 
-def structure(name: str) -> Atoms:
-    """One of `NAMES`, rattled: nothing sits on a symmetry element or just at a cutoff."""
-    made = MAKERS[name]()
-    made.rattle(RATTLE, seed=1)
+def structure(name: str, seed: int = 1) -> Atoms:
+    """One of the names, rattled: nothing sits on a symmetry element or just at a cutoff."""
+    made = (MAKERS | GPU_MAKERS)[name]()
+    made.rattle(RATTLE, seed=seed)
     return made
+
+
+def structures(name: str) -> list[Atoms]:
+    """The structure of this name, or as many of one kind as the name says, each rattled in its own way."""
+    count, _, kind = name.rpartition(TIMES)
+    if not count:
+        return [structure(kind)]
+    different = [structure(kind, seed) for seed in range(min(int(count), DIFFERENT))]
+    return [different[k % DIFFERENT] for k in range(int(count))]
 
 
 def primer(atoms: Atoms) -> Atoms:
