@@ -1,8 +1,8 @@
-"""The search in torch against the one on the processor: the same edges, in the same order."""
+"""Searches for whole batches against that for one structure: the same edges, in the same order."""
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from itertools import product
 
 import numpy as np
@@ -10,16 +10,26 @@ import pytest
 import torch
 from ase import Atoms
 from ase.build import bulk
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from crossfield.errors import InputError
-from crossfield.graph import NO_EDGES, Edges, Graph, build_graph, collate, connect, search
+from crossfield.graph import NO_EDGES, Edges, Graph, build_graph, collate, connect, search, searcher
 from crossfield.graph.neighbours import candidates
 from tests.structures import structures
 
 REACH = 5.0
+SEARCHERS = ["nvalchemi", "vesin"]
 PBC = list(product([False, True], repeat=3))
+
+
+@pytest.fixture(params=SEARCHERS, autouse=True)
+def who(request, monkeypatch):
+    """Each of those that may search."""
+    if request.param == "nvalchemi":
+        pytest.importorskip("nvalchemiops")
+    monkeypatch.setattr(search, "searcher", lambda device: request.param)
+    return request.param
 
 
 def awkward() -> dict[str, Atoms]:
@@ -77,11 +87,8 @@ def test_edges_of_one_structure(name):
     check(connect(bare(atoms), REACH), [found(atoms)])
 
 
-@pytest.mark.parametrize("pairs", [search.PAIRS, 64])
-def test_edges_of_all_at_once(monkeypatch, pairs):
-    """In parts of any size; structures keep apart though all of them lie on top of each other."""
-    monkeypatch.setattr(search, "PAIRS", pairs)
-    monkeypatch.setattr(search, "ATOMS", 7 if pairs == 64 else search.ATOMS)
+def test_edges_of_all_at_once():
+    """Structures keep apart though all of them lie on top of each other."""
     several = [*awkward().values(), Atoms()]
     graph = collate([bare(atoms) for atoms in several])
     connected = connect(graph, REACH)
@@ -91,7 +98,7 @@ def test_edges_of_all_at_once(monkeypatch, pairs):
             assert getattr(connected, field.name) is getattr(graph, field.name)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     seed=st.integers(0, 2**32), count=st.integers(0, 6), pbc=st.sampled_from(PBC), reach=st.floats(0.5, 9.0)
 )
@@ -113,14 +120,41 @@ def test_more_than_one_bin():
     check(connect(collate([bare(crystal), bare(cluster)]), REACH), [found(crystal), found(cluster)])
 
 
-def test_numbers_of_bins_stay_within_64_bits():
-    """However far apart atoms are."""
-    home = torch.tensor([[0.0, 0.0, 0.0], [1e15, -1e15, 1e15]], dtype=torch.float64)
-    bins = search._bins(home, torch.tensor([0, 0]), 1, REACH)
-    assert float(bins.size.double().prod()) < 2.0**50
-    assert torch.equal(
-        bins.of(torch.tensor([0, 0]), home)[:, 2] < bins.size[0, 2], torch.tensor([True, True])
-    )
+@pytest.mark.parametrize("who", ["nvalchemi"], indirect=True)
+@pytest.mark.parametrize("limits", [{"ROOM": 1}, {"PAIRS": 64}, {"BINS": 64, "FEWEST": 1}], ids=str)
+def test_limits_change_nothing(monkeypatch, who, limits):
+    """Of the room for neighbours, of how many atoms are looked at together, of the number of bins."""
+    from crossfield.graph import nvalchemi
+
+    for name, value in limits.items():
+        monkeypatch.setattr(nvalchemi, name, value)
+    crystal = bulk("Cu", a=3.6) * (5, 1, 4)
+    several = [*awkward().values(), crystal]
+    check(connect(collate([bare(atoms) for atoms in several]), REACH), [found(atoms) for atoms in several])
+
+
+@pytest.mark.parametrize("who", ["vesin"], indirect=True)
+def test_who_searches(monkeypatch, who):
+    gpu, cpu = torch.device("cuda"), torch.device("cpu")
+    for installed, name in ((True, "nvalchemi"), (False, "vesin")):
+        monkeypatch.setattr(search, "_installed", lambda there=installed: there)
+        assert (searcher(gpu), searcher(cpu)) == (name, "vesin")
+
+
+@pytest.mark.parametrize("who", ["nvalchemi"], indirect=True)
+def test_a_driver_that_is_too_old(monkeypatch, who):
+    from crossfield.graph import nvalchemi
+
+    monkeypatch.setattr(nvalchemi.warp, "is_cuda_available", lambda: False)
+    with pytest.raises(InputError, match="install a driver or a warp-lang that fit"):
+        nvalchemi._check(torch.device("cuda"))
+
+
+def test_any_order_in_memory():
+    """As torch-sim has them: cells are transposed, and of periodic axes there is one row for all."""
+    graph = collate([bare(structures()["slab"])] * 2)
+    shared = replace(graph, pbc=graph.pbc[:1].expand(2, 3), cell=graph.cell.mT.contiguous().mT)
+    check(connect(shared, REACH), [found(structures()["slab"])] * 2)
 
 
 def test_an_empty_batch():

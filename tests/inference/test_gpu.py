@@ -148,6 +148,21 @@ def test_whole_steps(name):
             np.testing.assert_allclose(atoms.get_stress(voigt=False), exact.stress, rtol=0, atol=1e-10)
 
 
+def test_steps_notice_that_the_model_has_changed():
+    from crossfield import Calculator
+
+    potential = Potential(small_model(layers=1).to(DEVICE), "head0", backend="triton")
+    atoms = structures()["ion"]
+    atoms.calc = Calculator(potential)
+    before = atoms.get_potential_energy()
+    with torch.no_grad():
+        next(iter(potential.model.readouts.parameters())).mul_(1.1)
+    atoms.calc.reset()
+    assert abs(atoms.get_potential_energy() - before) > 1e-6
+    exact = Potential(potential.model.cpu(), "head0", backend="numba").predict(atoms)[0]
+    assert atoms.get_potential_energy() == pytest.approx(exact.energy, abs=1e-9)
+
+
 def test_other_structures_in_the_place_of_some(monkeypatch):
     """What was laid out for some structures serves others, of other elements and charges."""
     from crossfield.inference.gpu import step as steps

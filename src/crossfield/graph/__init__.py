@@ -3,7 +3,7 @@
 from crossfield.graph.build import build_graph
 from crossfield.graph.graph import Graph, collate
 from crossfield.graph.neighbours import NO_EDGES, TOO_CLOSE, Edges, neighbour_list
-from crossfield.graph.search import connect
+from crossfield.graph.search import connect, searcher
 from crossfield.graph.skin import Kept, SkinList
 
 __all__ = [
@@ -17,4 +17,5 @@ __all__ = [
     "collate",
     "connect",
     "neighbour_list",
+    "searcher",
 ]

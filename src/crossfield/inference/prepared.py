@@ -70,10 +70,12 @@ class Prepared:
         self.model, self.accuracy, self.backend = model, accuracy, backend
         self._form = tables.POLYNOMIALS if backend == "triton" else tables.BASIS_SPLINES
         self._lock = threading.Lock()
+        self._version = 0
         self._begin()
 
     def _begin(self) -> None:
         """Forget everything but the model."""
+        self._version += 1
         self._parameters = list(self.model.parameters())
         self._state = self._state_of_model()
         self._expected: set[int] = set()  # elements that will be needed, and that nothing is prepared for
@@ -90,6 +92,12 @@ class Prepared:
         """Begin anew if the model is no longer the one that was prepared."""
         if self._state != self._state_of_model():
             self._begin()
+
+    def version(self) -> int:
+        """Changes when the model does: plans from before are no longer of it."""
+        with self._lock:
+            self._notice_changes()
+            return self._version
 
     def expect(self, Z: Tensor) -> None:
         """Announce atoms (N,) that will be asked about: tables are made once for all their elements."""
@@ -128,8 +136,7 @@ class Prepared:
             InputError: elements outside the model.
         """
         with self._lock:
-            if self._state != self._state_of_model():
-                self._begin()
+            self._notice_changes()
             return self._plan(graph, int(graph.head[0]), self._start, exact=False)
 
     def _plan(self, graph: Graph, head: int, shortest: float, exact: bool) -> AnyPlan:

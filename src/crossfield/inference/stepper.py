@@ -18,7 +18,8 @@ from crossfield.inference.results import Result
 class Stepper:
     """Energies, forces and stress of one structure as it moves.
 
-    Neighbours are searched for on the device, when the structure has moved too far for those that are there.
+    Neighbours are searched for when the structure has moved too far for those that are there
+    (`crossfield.graph.searcher` says by whom).
 
     Args:
         potential: with the Triton back end, and with tables.
@@ -31,6 +32,7 @@ class Stepper:
         self._atoms: Atoms | None = None  # for which there is a step
         self._kept: Kept | None = None  # as it was when neighbours were searched for
         self._step: Step | None = None
+        self._version = 0  # of the model that it is of
 
     def __call__(self, atoms: Atoms) -> Result | None:
         """Evaluate; None without atoms, or where they are closer than tables reach: ask `Potential.predict`.
@@ -40,9 +42,13 @@ class Stepper:
         """
         if not len(atoms):
             return None
-        kept = self.neighbours.keep(atoms.positions, atoms.cell.array, atoms.pbc)
-        if self._atoms is None or not _same(atoms, self._atoms) or kept is not self._kept:
-            self._lay_out(atoms, kept)
+        prepared = self.potential.prepared
+        assert prepared is not None
+        kept, version = self.neighbours.keep(atoms.positions, atoms.cell.array, atoms.pbc), prepared.version()
+        same = self._atoms is not None and _same(atoms, self._atoms)
+        if not same or kept is not self._kept or version != self._version:
+            self._step = step_for(prepared, self._graph(atoms, kept), self._step)
+            self._atoms, self._kept, self._version = atoms.copy(), kept, version
         assert self._step is not None
         box = np.where(atoms.pbc[:, None], atoms.cell.array, 0.0)
         found = self._step.on_host(torch.from_numpy(atoms.positions.copy()), torch.from_numpy(box[None]))
@@ -62,12 +68,6 @@ class Stepper:
             forces=found.forces.numpy(),
             stress=stress,
         )
-
-    def _lay_out(self, atoms: Atoms, kept: Kept) -> None:
-        prepared = self.potential.prepared
-        assert prepared is not None
-        self._step = step_for(prepared, self._graph(atoms, kept), self._step)
-        self._atoms, self._kept = atoms.copy(), kept
 
     def _graph(self, atoms: Atoms, kept: Kept) -> Graph:
         """The graph on the device, with edges of the structure kept, out to cutoff + skin."""

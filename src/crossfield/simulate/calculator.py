@@ -11,7 +11,7 @@ from ase.calculators.calculator import Calculator as AseCalculator
 from ase.calculators.calculator import PropertyNotImplementedError, all_changes
 from ase.stress import full_3x3_to_voigt_6_stress
 
-from crossfield.graph import SkinList
+from crossfield.graph import SkinList, searcher
 from crossfield.inference.potential import Potential
 from crossfield.inference.prepared import ACCURACY
 from crossfield.zoo import load
@@ -37,7 +37,8 @@ class Calculator(AseCalculator):  # type: ignore[misc]  # ASE has no types
         device: where to evaluate when a path is given.
         backend, table_accuracy: as in `crossfield.load`, when a path is given.
         skin: Å. Neighbours are searched this much beyond the cutoff, and again only when an atom has moved
-            more than half as far; 0 searches at every step. Results do not depend on it.
+            more than half as far; 0 searches at every step. Results do not depend on it. With
+            the Triton back end the search is on the GPU, given `pip install 'crossfield[gpu]'`.
 
     Raises:
         InputError: no such file or head, or a skin that is negative or not finite.
@@ -79,9 +80,10 @@ class Calculator(AseCalculator):  # type: ignore[misc]  # ASE has no types
 
     def __repr__(self) -> str:
         p = self.potential
+        who = "vesin" if self._stepper is None else searcher(p.model.device)
         return (
             f"Calculator(head={self.head!r}, backend={p.backend!r}, dtype={str(p.model.dtype)[6:]}, "
-            f"device='{p.model.device}', skin={self.neighbours.skin:g})"
+            f"device='{p.model.device}', skin={self.neighbours.skin:g}, neighbours={who!r})"
         )
 
     def check_state(self, atoms: Atoms, tol: float = 1e-15) -> list[str]:

@@ -6,8 +6,9 @@
     model = TorchSimModel(crossfield.load("model.safetensors", device="cuda", backend="triton"))
     torch_sim.optimize(structures, model, optimizer=torch_sim.Optimizer.fire)
 
-Neighbours are searched for on the potential's device, for all structures at once. torch-sim comes with
-`pip install 'crossfield[torch-sim]'`.
+On a GPU neighbours are searched for there, for all structures at once, where nvalchemi-toolkit-ops is
+installed, and otherwise on the processor, structure by structure (`crossfield.graph.searcher`). Both
+libraries come with `pip install 'crossfield[torch-sim,gpu]'`.
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ class _Kept:
     inverse: Tensor  # (S, 3, 3) 1/Å, pseudo-inverse of the box
     graph: Graph  # with edges out to cutoff + skin
     step: Step | None  # with the Triton back end
+    version: int  # of the model that the step is of
 
 
 class TorchSimModel(ModelInterface):  # type: ignore[misc]  # torch-sim has no types
@@ -137,6 +139,8 @@ class TorchSimModel(ModelInterface):  # type: ignore[misc]  # torch-sim has no t
 
     def _holds(self, kept: _Kept, state: Any, periodic: Tensor, x: Tensor, box: Tensor) -> bool:
         """Whether all pairs closer than the cutoff are among the edges kept; as `SkinList` finds it."""
+        if kept.version != self._version():
+            return False
         numbers, system = state.atomic_numbers, state.system_idx
         if numbers.shape != kept.numbers.shape or box.shape != kept.box.shape:
             return False
@@ -157,7 +161,10 @@ class TorchSimModel(ModelInterface):  # type: ignore[misc]  # torch-sim has no t
         step = self._step(graph) if self.potential.in_steps and graph.num_atoms else None
         numbers, system = state.atomic_numbers.clone(), state.system_idx.clone()
         inverse = torch.linalg.pinv(box)
-        return _Kept(numbers, system, periodic, x.clone(), box.clone(), inverse, graph, step)
+        return _Kept(numbers, system, periodic, x.clone(), box.clone(), inverse, graph, step, self._version())
+
+    def _version(self) -> int:
+        return 0 if self.potential.prepared is None else self.potential.prepared.version()
 
     def _batch(self, state: Any, periodic: Tensor, x: Tensor, box: Tensor) -> Graph:
         """The structures without edges; a state says nothing of them but their atoms and cells."""
