@@ -61,7 +61,7 @@ def product(x: Tensor, W: Tensor, bias: Tensor | None = None, *, in_tf32: bool =
     of any order: they are products again. On a GPU tensor cores do it; on a CPU it is done step by step.
 
     Args:
-        x: (..., C_in).
+        x: (..., C_in); (n, C_in) with a bias.
         W: (C_in, C_out).
         bias: (C_out,), added in full precision.
         in_tf32: whether factors are rounded.
@@ -74,7 +74,7 @@ def product(x: Tensor, W: Tensor, bias: Tensor | None = None, *, in_tf32: bool =
             raise TypeError(f"TF32 rounds float32, not {x.dtype} and {W.dtype}")
         y = _apply(x.flatten(0, -2), W).view(*x.shape[:-1], W.shape[1])
         return y if bias is None else y + bias
-    return x @ W if bias is None else nn.functional.linear(x, W.T, bias)
+    return x @ W if bias is None else torch.addmm(bias, x, W)
 
 
 class _InTF32(torch.autograd.Function):

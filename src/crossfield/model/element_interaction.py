@@ -57,8 +57,9 @@ class Messages(nn.Module):
         """Features h, per l (N, 2l+1, C), to messages, per l up to l_max (N, 2l+1, C)."""
         w = self.weights(edges).unflatten(1, (len(self.convolution.paths), -1))
         m = self.convolution(self.linear_up(h), edges.Y, w, edges.connectivity)
-        divisor = self.divisor(edges, h[0].shape[0])
-        return [m_l / divisor for m_l in self.linear(m)]
+        # not divided: a product's derivatives are products, with fewer arrays of the size of the features
+        weight = 1.0 / self.divisor(edges, h[0].shape[0])
+        return [m_l * weight for m_l in self.linear(m)]
 
     def weights(self, edges: EdgeGeometry) -> Tensor:
         """Radial weights (E, paths * C)."""

@@ -63,7 +63,9 @@ class NonlinearInteraction(nn.Module):
         w = w.unflatten(1, (len(self.convolution.paths), -1))
         m = self.convolution(u, edges.Y, w, edges.connectivity)
         m = self.linear_1(m)
-        M = [m_l / (self.alpha + self.beta * rho) + res_l for m_l, res_l in zip(m, res, strict=True)]
+        # not divided: a product's derivatives are products, with fewer arrays of the size of the features
+        weight = (self.alpha + self.beta * rho).reciprocal()
+        M = [torch.addcmul(res_l, m_l, weight) for m_l, res_l in zip(m, res, strict=True)]
         A = self.linear_2(self.gate(M))
         return A, skip
 

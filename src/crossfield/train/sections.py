@@ -205,8 +205,9 @@ class TrainingConfig(Section):
             kernels for a GPU, "auto" the fastest that has been run on such a device.
         precision: "32-true" or "64-true".
         tensor_cores: products with matrices whose factors a GPU rounds to ten bits (TF32) in training steps,
-            gradients included: "linears" (maps of features), "radial" (networks of the radial functions), or
-            both. All else stays as `precision` says, validation and files, too. On a CPU it is an error.
+            gradients included: "linears" (maps of features), "radial" (radial networks, whose rounding moves
+            forces some five times as much), or both. All else stays as `precision` says,
+            validation and files, too. On a CPU it is an error.
         checkpoint_minutes: time between restart files inside an epoch.
         checkpoint_steps: also write one every so many steps; null: by time only.
     """
