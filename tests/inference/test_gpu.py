@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -148,6 +150,17 @@ def test_whole_steps(name):
             np.testing.assert_allclose(atoms.get_stress(voigt=False), exact.stress, rtol=0, atol=1e-10)
 
 
+def test_copies_lay_out_for_themselves():
+    from crossfield import Calculator
+
+    atoms = structures()["ion"]
+    atoms.calc = Calculator(Potential(small_model(layers=1).to(DEVICE), "head0", backend="triton"))
+    energy = atoms.get_potential_energy()
+    atoms.calc = copy.deepcopy(atoms.calc)
+    atoms.calc.reset()
+    assert atoms.get_potential_energy() == energy
+
+
 def test_steps_notice_that_the_model_has_changed():
     from crossfield import Calculator
 
@@ -197,6 +210,7 @@ def test_other_structures_in_the_place_of_some(monkeypatch):
     assert made[0] is made[1] is made[2]
     assert made[3] is not made[0]
     assert made[3].memory is made[0].memory
+    assert not made[0].takes(made[0].plan, batch_of(some["molecule"]))  # its memory is another's
 
 
 def test_sizes_of_rooms():
@@ -233,3 +247,20 @@ def test_a_step_stays_on_the_device(name):
     assert len(seen) > 20
     for one in seen:
         assert {x.device.type for x in one.arguments if isinstance(x, torch.Tensor)} == {device}, one.name
+
+
+def test_a_step_that_cannot_be_made_leaves_nothing_behind(monkeypatch):
+    """As where a structure does not fit into memory: the one before it is laid out anew."""
+    from crossfield import Calculator
+    from crossfield.inference.gpu.step import Step
+
+    calculator = Calculator(Potential(small_model(layers=1).to(DEVICE), "head0", backend="triton"))
+    small, large = structures()["ion"], structures()["molecule"]
+    small.calc = large.calc = calculator
+    energy = small.get_potential_energy()
+    monkeypatch.setattr(Step, "lay_out", lambda *_: (_ for _ in ()).throw(torch.OutOfMemoryError()))
+    with pytest.raises(torch.OutOfMemoryError):
+        large.get_potential_energy()
+    monkeypatch.undo()
+    calculator.reset()
+    assert small.get_potential_energy() == energy

@@ -19,6 +19,8 @@ class Scratch:
         """An array (rows, size); what is in it is left over from before."""
         have = self._kept.get(name)
         if have is None or have.numel() < rows * size:
+            have = None
+            self._kept.pop(name, None)  # before there is another
             have = self._kept[name] = torch.empty(rows * size, dtype=self.dtype)
         return have[: rows * size].view(rows, size)
 
@@ -38,6 +40,8 @@ class Memory:
         size = math.prod(shape)
         have = self._arrays.get((name, layer))
         if have is None or have.numel() < size:
+            have = None
+            self._arrays.pop((name, layer), None)  # before there is another
             have = self._arrays[name, layer] = torch.empty(
                 size, dtype=dtype or self.dtype, device=self.device
             )

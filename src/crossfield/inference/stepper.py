@@ -34,6 +34,10 @@ class Stepper:
         self._step: Step | None = None
         self._version = 0  # of the model that it is of
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Copies in other processes lay out for themselves."""
+        return {**self.__dict__, "_atoms": None, "_kept": None, "_step": None}
+
     def __call__(self, atoms: Atoms) -> Result | None:
         """Evaluate; None without atoms, or where they are closer than tables reach: ask `Potential.predict`.
 
@@ -47,7 +51,9 @@ class Stepper:
         kept, version = self.neighbours.keep(atoms.positions, atoms.cell.array, atoms.pbc), prepared.version()
         same = self._atoms is not None and _same(atoms, self._atoms)
         if not same or kept is not self._kept or version != self._version:
-            self._step = step_for(prepared, self._graph(atoms, kept), self._step)
+            graph, before = self._graph(atoms, kept), self._step
+            self._atoms = self._step = None  # until there is one: memory may not suffice
+            self._step = step_for(prepared, graph, before)
             self._atoms, self._kept, self._version = atoms.copy(), kept, version
         assert self._step is not None
         box = np.where(atoms.pbc[:, None], atoms.cell.array, 0.0)

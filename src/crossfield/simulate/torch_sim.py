@@ -190,4 +190,5 @@ class TorchSimModel(ModelInterface):  # type: ignore[misc]  # torch-sim has no t
 
         prepared, before = self.potential.prepared, self._kept.step if self._kept is not None else None
         assert prepared is not None
+        self._kept = None  # until there is another step: memory may not suffice
         return step_for(prepared, graph, before)

@@ -9,6 +9,7 @@ nobody waits for the device.
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
@@ -104,6 +105,11 @@ class Step:
         """Whether these structures can be laid out here."""
         return plan is self.plan and self.room.fits(graph)
 
+    def give_up(self) -> Memory:
+        """Be a step no more: its memory is another's, to be given other arrays than were recorded."""
+        self.room, self._state, self._recorded = Room(0, 0, 0), None, None
+        return self.memory
+
     def lay_out(self, graph: Graph) -> None:
         """Take structures of the plan's elements, for which there is room, and their edges."""
         graph = graph.to(self.plan.device)
@@ -184,16 +190,17 @@ class Step:
 
     def _replay(self) -> None:
         """What was recorded; it is recorded when it runs for the first time."""
-        if self._recorded is None:
-            aside = torch.cuda.Stream(self.plan.device)
-            aside.wait_stream(torch.cuda.current_stream(self.plan.device))
-            with torch.cuda.stream(aside):
-                self._compute()  # compiles, and allocates
-            torch.cuda.current_stream(self.plan.device).wait_stream(aside)
-            self._recorded = torch.cuda.CUDAGraph()
-            with torch.cuda.graph(self._recorded):
-                self._compute()
-        self._recorded.replay()
+        with torch.cuda.device(self.plan.device):
+            if self._recorded is None:
+                aside = _stream(self.plan.device)
+                aside.wait_stream(torch.cuda.current_stream())
+                with torch.cuda.stream(aside):
+                    self._compute()  # compiles, and allocates
+                torch.cuda.current_stream().wait_stream(aside)
+                self._recorded = torch.cuda.CUDAGraph()
+                with torch.cuda.graph(self._recorded, stream=aside):
+                    self._compute()
+            self._recorded.replay()
 
     @torch.no_grad()
     def _compute(self) -> None:
@@ -227,6 +234,12 @@ class Step:
         shortest.copy_(torch.where(self._there, d, torch.inf).amin())
 
 
+@cache
+def _stream(device: torch.device) -> torch.cuda.Stream:
+    """Where steps are recorded: always the same, so that memory of one serves the next."""
+    return torch.cuda.Stream(device)
+
+
 def step_for(prepared: Prepared, graph: Graph, before: Step | None) -> Step:
     """A step of these structures.
 
@@ -241,4 +254,4 @@ def step_for(prepared: Prepared, graph: Graph, before: Step | None) -> Step:
     if before is not None and before.takes(plan, graph):
         before.lay_out(graph)
         return before
-    return Step(plan, graph, before.memory if before is not None else None)
+    return Step(plan, graph, before.give_up() if before is not None else None)
