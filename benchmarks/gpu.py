@@ -109,12 +109,18 @@ class Bench:
                 exact = self._potential(torch.float64, "reference").predict(atoms)[0]
                 found[f"{name}, largest force, eV/Å"] = float(np.abs(exact.forces).max())
                 for tables in (None, 1e-6):
-                    ours = self._potential(dtype, "triton", tables).predict(atoms)[0]
+                    potential = self._potential(dtype, "triton", tables)
+                    ours = potential.predict(atoms)[0]
                     found[f"{name}, {dtype}, tables {tables}"] = {
                         "energy_per_atom_eV": abs(ours.energy - exact.energy) / len(atoms),
                         "force_eV_A": float(np.abs(ours.forces - exact.forces).max()),
                         "stress_eV_A3": float(np.abs(ours.stress - exact.stress).max()),
                     }
+                calculator = Calculator(potential)
+                for step in ("allocated", "recorded", "replayed"):
+                    calculator.calculate(atoms, ["energy", "forces"], ["positions"])
+                    off = float(np.abs(calculator.results["forces"] - exact.forces).max())
+                    found[f"{name}, {dtype}, a step {step}, force_eV_A"] = off
         found["gradients of a loss on forces, relative"] = self._loss_gradients()
         return found
 

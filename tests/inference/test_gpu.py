@@ -75,7 +75,7 @@ def test_same_tables_as_on_the_processor():
 
 
 def test_blocks_of_atoms(monkeypatch):
-    """What the reverse pass needs is computed again, and the result is the same to the last bit."""
+    """What the reverse pass needs is computed again, and the result is the same to round-off."""
     atoms = [structures()["slab"], structures()["molecule"]]
     potential = Potential(small_model().to(DEVICE), "head0", backend="triton")
     whole = potential.predict(atoms, batch_size=2)
@@ -247,6 +247,38 @@ def test_a_step_stays_on_the_device(name):
     assert len(seen) > 20
     for one in seen:
         assert {x.device.type for x in one.arguments if isinstance(x, torch.Tensor)} == {device}, one.name
+
+
+def test_whatever_says_the_charge():
+    """A step is laid out for it anew, whether it is a number or an array of one; likewise for a head."""
+    from crossfield import Calculator
+
+    atoms, model = structures()["ion"], small_model(layers=1)
+    atoms.calc = Calculator(Potential(model.to(DEVICE), "head0", backend="triton"))
+    exact = Potential(small_model(layers=1), "head0", backend="numba")
+    for charge, head in ((np.array(-1), "head0"), (np.array(1), "head0"), (1, "head1")):
+        atoms.info["charge"] = charge
+        atoms.calc.head = head
+        atoms.calc.reset()
+        expected = exact.predict(atoms, head=head)[0].energy
+        assert atoms.get_potential_energy() == pytest.approx(expected, abs=1e-9)
+
+
+def test_models_that_change_their_precision():
+    from crossfield import Calculator
+
+    atoms, potential = (
+        structures()["ion"],
+        Potential(small_model(layers=1).float().to(DEVICE), "head0", backend="triton"),
+    )
+    atoms.calc = Calculator(potential)
+    single = atoms.get_potential_energy()
+    potential.model.double()
+    atoms.calc.reset()
+    assert atoms.get_potential_energy() == pytest.approx(single, abs=1e-4)
+    potential.model.E0.add_(1.0)
+    atoms.calc.reset()
+    assert atoms.get_potential_energy() == pytest.approx(single + 2.0, abs=1e-4)
 
 
 def test_a_step_that_cannot_be_made_leaves_nothing_behind(monkeypatch):

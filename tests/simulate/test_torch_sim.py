@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import warnings
 
 import numpy as np
@@ -129,6 +130,28 @@ def test_atoms_that_meet_between_searches(backend):
     with pytest.raises(InputError, match="atoms 2 and 3 of the state are at the same place"):
         model(meeting)
     torch.testing.assert_close(model(apart)["energy"], energy)
+
+
+def test_charges_where_states_have_them():
+    ions = [molecule("OH"), molecule("OH")]
+    model, state = TorchSimModel(Potential(small_model(), "head0")), state_of(ions)
+    for charges in ((-1.0, 0.0), (1.0, 0.0)):
+        state.charge, state.spin = torch.tensor(charges), torch.tensor([1.0, 2.0])
+        for atoms, charge, spin in zip(ions, charges, (1, 2), strict=True):
+            atoms.info.update(charge=charge, spin=spin)
+        expected = [result.energy for result in model.potential.predict(ions)]
+        np.testing.assert_allclose(model(state)["energy"].numpy(), expected, rtol=1e-10)
+    state.charge = torch.tensor([0.5, 0.0])
+    with pytest.raises(InputError, match=r"charge = 0\.5 is not a whole number"):
+        model(state)
+
+
+def test_copies_search_for_themselves():
+    model, state = TorchSimModel(Potential(small_model(), "head0")), state_of(crystals())
+    energy = model(state)["energy"]
+    again = copy.deepcopy(model)
+    assert torch.equal(again(state)["energy"], energy)
+    assert again.rebuilds == model.rebuilds + 1
 
 
 def test_no_structures():

@@ -85,8 +85,9 @@ class Prepared:
         self._memory = Memory(self.model.dtype, self.model.device)
 
     def _state_of_model(self) -> list[tuple[int, int]]:
-        """What changes when a parameter does, or when its memory or precision does."""
-        return [(p.data_ptr(), p._version) for p in self._parameters]
+        """What changes when a parameter does, or a constant of a head, or their memory or precision."""
+        constants = (self.model.E0, self.model.scale, self.model.shift)
+        return [(x.data_ptr(), x._version) for x in (*self._parameters, *constants)]
 
     def _notice_changes(self) -> None:
         """Begin anew if the model is no longer the one that was prepared."""

@@ -54,6 +54,12 @@ def read_graph(atoms: Atoms, model: Model, head: Head, edges: Edges | None = Non
     )
 
 
+def inputs_of(atoms: Atoms, model: Model) -> tuple[float | None, ...]:
+    """The numbers of a structure that are read from its `info`; None for those that are not given."""
+    names = ("charge", "spin", *model.config.extra_inputs)
+    return tuple(_number(atoms.info[name]) if name in atoms.info else None for name in names)
+
+
 def _input(name: Literal["charge", "spin"], atoms: Atoms, model: Model, head: Head) -> float:
     default = getattr(head.theory, f"default_{name}")
     value = atoms.info.get(name, default)

@@ -12,6 +12,7 @@ from ase import Atoms
 from crossfield.graph import NO_EDGES, Graph, Kept, SkinList, connect
 from crossfield.inference.gpu.step import Step, step_for
 from crossfield.inference.potential import Potential
+from crossfield.inference.read import inputs_of
 from crossfield.inference.results import Result
 
 
@@ -23,23 +24,26 @@ class Stepper:
 
     Args:
         potential: with the Triton back end, and with tables.
-        head: which head answers.
         neighbours: it says when, and how far.
     """
 
-    def __init__(self, potential: Potential, head: str, neighbours: SkinList) -> None:
-        self.potential, self.head, self.neighbours = potential, head, neighbours
+    def __init__(self, potential: Potential, neighbours: SkinList) -> None:
+        self.potential, self.neighbours = potential, neighbours
         self._atoms: Atoms | None = None  # for which there is a step
         self._kept: Kept | None = None  # as it was when neighbours were searched for
         self._step: Step | None = None
-        self._version = 0  # of the model that it is of
+        self._of: tuple[Any, ...] = ()  # what else it is of: version of the model, head, charge, ...
 
     def __getstate__(self) -> dict[str, Any]:
         """Copies in other processes lay out for themselves."""
         return {**self.__dict__, "_atoms": None, "_kept": None, "_step": None}
 
-    def __call__(self, atoms: Atoms) -> Result | None:
+    def __call__(self, atoms: Atoms, head: str) -> Result | None:
         """Evaluate; None without atoms, or where they are closer than tables reach: ask `Potential.predict`.
+
+        Args:
+            atoms: the structure.
+            head: which head answers.
 
         Raises:
             InputError: as `Potential.predict`.
@@ -48,13 +52,13 @@ class Stepper:
             return None
         prepared = self.potential.prepared
         assert prepared is not None
-        kept, version = self.neighbours.keep(atoms.positions, atoms.cell.array, atoms.pbc), prepared.version()
-        same = self._atoms is not None and _same(atoms, self._atoms)
-        if not same or kept is not self._kept or version != self._version:
-            graph, before = self._graph(atoms, kept), self._step
+        kept = self.neighbours.keep(atoms.positions, atoms.cell.array, atoms.pbc)
+        of = (prepared.version(), head, *inputs_of(atoms, self.potential.model))
+        if self._atoms is None or not _same(atoms, self._atoms) or kept is not self._kept or of != self._of:
+            before = self._step
             self._atoms = self._step = None  # until there is one: memory may not suffice
-            self._step = step_for(prepared, graph, before)
-            self._atoms, self._kept, self._version = atoms.copy(), kept, version
+            self._step = step_for(prepared, self._graph(atoms, head, kept), before)
+            self._atoms, self._kept, self._of = atoms.copy(), kept, of
         assert self._step is not None
         box = np.where(atoms.pbc[:, None], atoms.cell.array, 0.0)
         found = self._step.on_host(torch.from_numpy(atoms.positions.copy()), torch.from_numpy(box[None]))
@@ -68,16 +72,16 @@ class Stepper:
             xx, yy, zz, yz, xz, xy = (found.virial[0] / atoms.get_volume()).tolist()
             stress = np.array([[xx, xy, xz], [xy, yy, yz], [xz, yz, zz]])
         return Result(
-            self.head,
+            head,
             float(found.energy),
             energies=found.energies.numpy(),
             forces=found.forces.numpy(),
             stress=stress,
         )
 
-    def _graph(self, atoms: Atoms, kept: Kept) -> Graph:
+    def _graph(self, atoms: Atoms, head: str, kept: Kept) -> Graph:
         """The graph on the device, with edges of the structure kept, out to cutoff + skin."""
-        graph = self.potential.graph(atoms, self.head, edges=NO_EDGES)
+        graph = self.potential.graph(atoms, head, edges=NO_EDGES)
         there = replace(
             graph,
             positions=torch.from_numpy(kept.positions),
@@ -87,11 +91,5 @@ class Stepper:
 
 
 def _same(a: Atoms, b: Atoms) -> bool:
-    """Whether two structures differ in nothing but positions and cell."""
-    if len(a) != len(b) or not np.array_equal(a.numbers, b.numbers) or not np.array_equal(a.pbc, b.pbc):
-        return False
-    return {k: v for k, v in a.info.items() if _plain(v)} == {k: v for k, v in b.info.items() if _plain(v)}
-
-
-def _plain(x: Any) -> bool:
-    return isinstance(x, str | int | float | np.number)
+    """Whether two structures have the same atoms and periodic axes."""
+    return len(a) == len(b) and np.array_equal(a.numbers, b.numbers) and np.array_equal(a.pbc, b.pbc)

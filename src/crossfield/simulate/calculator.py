@@ -76,7 +76,7 @@ class Calculator(AseCalculator):  # type: ignore[misc]  # ASE has no types
         if potential.in_steps:
             from crossfield.inference.stepper import Stepper  # which needs Triton
 
-            self._stepper = Stepper(potential, self.head, self.neighbours)
+            self._stepper = Stepper(potential, self.neighbours)
 
     def __repr__(self) -> str:
         p = self.potential
@@ -114,7 +114,7 @@ class Calculator(AseCalculator):  # type: ignore[misc]  # ASE has no types
             raise PropertyNotImplementedError("stress is not defined without three periodic axes")
         result = None
         if self._stepper is not None and "stresses" not in asked:
-            result = self._stepper(self.atoms)
+            result = self._stepper(self.atoms, self.head)
         if result is None:
             edges = self.neighbours.edges(self.atoms.positions, self.atoms.cell.array, self.atoms.pbc)
             graph = self.potential.graph(self.atoms, self.head, edges=edges)

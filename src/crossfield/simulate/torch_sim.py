@@ -43,6 +43,7 @@ class _Kept:
     graph: Graph  # with edges out to cutoff + skin
     step: Step | None  # with the Triton back end
     version: int  # of the model that the step is of
+    inputs: dict[str, Tensor]  # (S,) charge and spin, where they are given
 
 
 class TorchSimModel(ModelInterface):  # type: ignore[misc]  # torch-sim has no types
@@ -76,6 +77,10 @@ class TorchSimModel(ModelInterface):  # type: ignore[misc]  # torch-sim has no t
         self.skin = SkinList(potential.cutoff, skin).skin  # which checks it
         self.rebuilds = 0  # searches for neighbours so far
         self._kept: _Kept | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Copies search for neighbours of their own."""
+        return {**self.__dict__, "_kept": None}
 
     def forward(self, state: Any, **kwargs: Any) -> dict[str, Tensor]:
         """Evaluate.
@@ -144,6 +149,9 @@ class TorchSimModel(ModelInterface):  # type: ignore[misc]  # torch-sim has no t
         numbers, system = state.atomic_numbers, state.system_idx
         if numbers.shape != kept.numbers.shape or box.shape != kept.box.shape:
             return False
+        inputs = _inputs(state)
+        if inputs.keys() != kept.inputs.keys() or any((v != kept.inputs[k]).any() for k, v in inputs.items()):
+            return False
         same = (numbers == kept.numbers).all() & (system == kept.system).all()
         change = kept.inverse @ (box - kept.box)
         u = x - kept.positions
@@ -160,29 +168,35 @@ class TorchSimModel(ModelInterface):  # type: ignore[misc]  # torch-sim has no t
         graph = connect(self._batch(state, periodic, x, box), self.potential.cutoff + self.skin)
         step = self._step(graph) if self.potential.in_steps and graph.num_atoms else None
         numbers, system = state.atomic_numbers.clone(), state.system_idx.clone()
-        inverse = torch.linalg.pinv(box)
-        return _Kept(numbers, system, periodic, x.clone(), box.clone(), inverse, graph, step, self._version())
+        inverse, inputs = torch.linalg.pinv(box), {name: v.clone() for name, v in _inputs(state).items()}
+        place = (periodic, x.clone(), box.clone(), inverse)
+        return _Kept(numbers, system, *place, graph, step, self._version(), inputs)
 
     def _version(self) -> int:
         return 0 if self.potential.prepared is None else self.potential.prepared.version()
 
     def _batch(self, state: Any, periodic: Tensor, x: Tensor, box: Tensor) -> Graph:
-        """The structures without edges; a state says nothing of them but their atoms and cells."""
-        numbers = state.atomic_numbers.to(self._device, torch.int64)
+        """The structures without edges; each kind of them is checked."""
+        S, numbers = len(box), state.atomic_numbers.to(self._device, torch.int64)
         kinds = Atoms(numbers.unique().tolist(), pbc=periodic.tolist())
-        one = self.potential.graph(kinds, self.head, edges=NO_EDGES).to(self._device)
-        S = len(box)
-        return replace(
-            one,
+        given = {name: value.tolist() for name, value in _inputs(state).items()}
+        each = list(zip(*given.values(), strict=True)) or [()] * max(S, 1)
+        checked = {}
+        for values in set(each):
+            kinds.info = dict(zip(given, values, strict=True))
+            checked[values] = self.potential.graph(kinds, self.head, edges=NO_EDGES)
+        names = ("head", "charge", "spin", "extra")
+        asked = {name: torch.cat([getattr(checked[values], name) for values in each]) for name in names}
+        return Graph(
             Z=numbers,
             positions=x,
             cell=box,
             pbc=periodic.expand(S, 3),
+            sender=numbers.new_zeros(0),
+            receiver=numbers.new_zeros(0),
+            shift=x.new_zeros(0, 3),
             structure=state.system_idx.to(self._device, torch.int64),
-            head=one.head.expand(S),
-            charge=one.charge.expand(S),
-            spin=one.spin.expand(S),
-            extra=one.extra.expand(S, -1),
+            **{name: value[:S].to(self._device) for name, value in asked.items()},
         )
 
     def _step(self, graph: Graph) -> Step:
@@ -192,3 +206,9 @@ class TorchSimModel(ModelInterface):  # type: ignore[misc]  # torch-sim has no t
         assert prepared is not None
         self._kept = None  # until there is another step: memory may not suffice
         return step_for(prepared, graph, before)
+
+
+def _inputs(state: Any) -> dict[str, Tensor]:
+    """What a state says of charge and spin (S,): nothing before a later version of torch-sim than 0.3."""
+    given = {name: getattr(state, name, None) for name in ("charge", "spin")}
+    return {name: value for name, value in given.items() if value is not None}

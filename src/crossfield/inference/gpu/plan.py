@@ -191,11 +191,13 @@ class GpuPlan:
         )
 
     def _kinds_of(self, graph: Graph) -> Kinds:
-        if self._kinds is not None and not self.frozen.kinds_vary:
+        if self._kinds is not None:
             return self._kinds
         found = self.frozen.kinds(graph.to("cpu") if self.frozen.kinds_vary else graph)
-        self._kinds = padded_kinds(found, self.frozen.config.channels, LANES, self.dtype).to(self.device)
-        return self._kinds
+        kinds = padded_kinds(found, self.frozen.config.channels, LANES, self.dtype).to(self.device)
+        if not self.frozen.kinds_vary:
+            self._kinds = kinds
+        return kinds
 
     def _exact(self, graph: Graph, r: Tensor, t: int) -> Table:
         """Radial functions of a layer, evaluated for every edge."""

@@ -142,7 +142,8 @@ class _Direction:
         if on_gpu(like):
             rows, columns, *_ = LARGE
             programs = atoms * self.all_components // rows * (self.most_columns // columns)
-            return LARGE if programs >= ENOUGH and not grouped else SMALL
+            large = programs >= ENOUGH and not grouped and like.dtype == torch.float32  # or it fits no cache
+            return LARGE if large else SMALL
         needed = (GROUP if grouped else atoms * self.most_components, self.most_columns, self.most_inner)
         rows, columns, inner = (
             max(16, min(power_of_two(n), most)) for n, most in zip(needed, INTERPRETED, strict=True)

@@ -8,6 +8,7 @@ nobody waits for the device.
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
@@ -27,8 +28,10 @@ from crossfield.kernels.gpu.launch.tiles import blocks, edges_at_once, rows_of
 if TYPE_CHECKING:
     from crossfield.inference.prepared import Prepared
 
-SPARE = 1.2  # room for edges, over those that there are: their number changes as atoms move
+SPARE = 1.2  # room for edges, over those that there are: their number changes as atoms move,
+MANY, SPARE_OF_MANY = 1_000_000, 1.04  # but by a smaller part where there are many
 RUNGS = 16  # sizes of arrays between a power of two and the next: rooms are at most so much too large
+RECORDING = threading.Lock()  # one at a time in a process
 WASTE = 0.75  # of a room must be used, or another is made
 
 
@@ -49,7 +52,8 @@ class Room(NamedTuple):
     def of(cls, graph: Graph) -> Room:
         """For these structures, and one more, which spare atoms belong to."""
         atoms, structures = rung(graph.num_atoms), rung(graph.num_structures + 1)
-        return cls(atoms, structures, rung(int(SPARE * graph.num_edges) + 1))
+        spare = SPARE if graph.num_edges < MANY else SPARE_OF_MANY
+        return cls(atoms, structures, rung(int(spare * graph.num_edges) + 1))
 
     def fits(self, graph: Graph) -> bool:
         """Whether these structures have room, without most of it being empty."""
@@ -98,6 +102,7 @@ class Step:
         self._virial = real.new_zeros(N, 6)  # of atoms
         self._host = torch.zeros(len(self._found), dtype=torch.float64, pin_memory=plan.device.type == "cuda")
         self._state: State | None = None
+        self._allocated = False  # all that it works in
         self._recorded: torch.cuda.CUDAGraph | None = None
         self.lay_out(graph)
 
@@ -189,17 +194,19 @@ class Step:
         )
 
     def _replay(self) -> None:
-        """What was recorded; it is recorded when it runs for the first time."""
+        """What was recorded, which is done when it runs a second time: many structures are seen once."""
         with torch.cuda.device(self.plan.device):
+            if not self._allocated:
+                self._compute()  # compiles, and allocates
+                self._allocated = True
+                return
             if self._recorded is None:
+                found = torch.cuda.CUDAGraph()
                 aside = _stream(self.plan.device)
-                aside.wait_stream(torch.cuda.current_stream())
-                with torch.cuda.stream(aside):
-                    self._compute()  # compiles, and allocates
-                torch.cuda.current_stream().wait_stream(aside)
-                self._recorded = torch.cuda.CUDAGraph()
-                with torch.cuda.graph(self._recorded, stream=aside):
+                # other threads may go on meanwhile, but not record
+                with RECORDING, torch.cuda.graph(found, stream=aside, capture_error_mode="thread_local"):
                     self._compute()
+                self._recorded = found
             self._recorded.replay()
 
     @torch.no_grad()
@@ -236,7 +243,7 @@ class Step:
 
 @cache
 def _stream(device: torch.device) -> torch.cuda.Stream:
-    """Where steps are recorded: always the same, so that memory of one serves the next."""
+    """Where steps are recorded: always the same one, for which libraries have their memory."""
     return torch.cuda.Stream(device)
 
 
@@ -254,4 +261,7 @@ def step_for(prepared: Prepared, graph: Graph, before: Step | None) -> Step:
     if before is not None and before.takes(plan, graph):
         before.lay_out(graph)
         return before
-    return Step(plan, graph, before.give_up() if before is not None else None)
+    memory = before.give_up() if before is not None else None
+    if memory is not None and (memory.dtype, memory.device) != (plan.dtype, plan.device):
+        memory = None
+    return Step(plan, graph, memory)
