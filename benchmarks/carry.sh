@@ -16,7 +16,11 @@ fetch() {
     python3 -m pip download --quiet --no-deps --only-binary=:all: --python-version 3.12 --implementation cp \
         "${platforms[@]}" --dest "$@"
 }
-rm -rf "$folder"
+if [ -n "$(ls -A "$folder" 2>/dev/null | grep -v -e '\.whl$' -e '^site\.tar\.xz$' || true)" ]; then
+    echo "$folder has other files than wheels: name another folder" >&2
+    exit 2
+fi
+rm -f "$folder"/*.whl "$folder"/site.tar.xz
 fetch "$folder" -r benchmarks/carry.txt
 python3 -m pip wheel --quiet --no-deps --wheel-dir "$folder" .
 if [ "${2:-}" = cueq ]; then

@@ -43,7 +43,7 @@ from ase.md.verlet import VelocityVerlet
 
 from cases import SIZES
 from crossfield import Calculator, load
-from crossfield.bench.device import facts, wait
+from crossfield.bench.device import check, facts, wait
 from crossfield.bench.structures import structure
 from crossfield.bench.timing import Job, times
 from crossfield.files import replacing
@@ -274,7 +274,12 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=9.0, help="about as long as it takes")
     parser.add_argument("--out", help="file for the results, written after each section")
     parser.add_argument("--quick", action="store_true", help="tiny structures, to see whether it runs")
-    Bench(parser.parse_args()).run()
+    options = parser.parse_args()
+    check(options.device, "triton")
+    bench = Bench(options)
+    bench.run()
+    if failed := [name for name, found in bench.results.items() if "failed" in found]:
+        sys.exit(f"failed: {', '.join(failed)}")
 
 
 if __name__ == "__main__":

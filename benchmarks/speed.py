@@ -27,6 +27,7 @@ from typing import NamedTuple
 from rich.console import Console
 
 from cases import LARGEST, Case, cases
+from crossfield.bench.device import check
 from crossfield.bench.machine import slug
 from crossfield.bench.memory import available
 from record import Record, about
@@ -66,6 +67,7 @@ def main() -> None:
     """Measure, show, and write."""
     options = parse()
     backend = options.backend or ("triton" if options.device == "cuda" else "auto")
+    check(options.device, backend)
     wanted = cases(
         sizes=options.sizes,
         structures=options.cases,

@@ -189,6 +189,16 @@ def test_copies_of_a_calculator(potential, duplicate):
         np.testing.assert_allclose(atoms.get_forces(), expected.forces, rtol=0, atol=1e-13)
 
 
+@pytest.mark.parametrize(
+    "given",
+    [{"backend": "reference"}, {"device": "cpu"}, {"dtype": "float32"}, {"table_accuracy": None}],
+    ids=str,
+)
+def test_what_belongs_to_a_path_is_refused_beside_a_potential(potential, given):
+    with pytest.raises(InputError, match="the potential is loaded"):
+        Calculator(potential, "head0", **given)
+
+
 def test_a_skin_is_a_length(potential):
     with pytest.raises(InputError, match=r"skin = -1\.0"):
         Calculator(potential, "head0", skin=-1.0)

@@ -141,6 +141,11 @@ def test_charges_where_states_have_them():
             atoms.info.update(charge=charge, spin=spin)
         expected = [result.energy for result in model.potential.predict(ions)]
         np.testing.assert_allclose(model(state)["energy"].numpy(), expected, rtol=1e-10)
+    alike = TorchSimModel(model.potential, charge=-1, spin=1)
+    for atoms in ions:
+        atoms.info.update(charge=-1, spin=1)
+    expected = [result.energy for result in model.potential.predict(ions)]
+    np.testing.assert_allclose(alike(state_of(ions))["energy"].numpy(), expected, rtol=1e-10)
     state.charge = torch.tensor([0.5, 0.0])
     with pytest.raises(InputError, match=r"charge = 0\.5 is not a whole number"):
         model(state)

@@ -23,6 +23,12 @@ def test_double_precision_is_not_rounded() -> None:
         TrainingConfig(tensor_cores=("linears",), precision="64-true")
 
 
+def test_one_kind_alone() -> None:
+    assert TrainingConfig.model_validate({"tensor_cores": "linears"}).tensor_cores == ("linears",)
+    with pytest.raises(ValueError, match="'linears' or 'radial'"):
+        TrainingConfig.model_validate({"tensor_cores": "linear"})
+
+
 def test_processors_refuse_before_anything_is_written(configure: Configure, console: Console) -> None:
     config = configure(BOTH)
     with pytest.raises(InputError, match="no tensor cores on cpu"):

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import gc
+import sys
 from typing import NamedTuple
 
 import torch
 
 from crossfield.bench.machine import processor
 from crossfield.bench.memory import MemoryMeter, Usage
+from crossfield.errors import InputError
+from crossfield.kernels.backend import choose, no_gpu
 
 
 class Facts(NamedTuple):
@@ -25,6 +28,17 @@ def facts(device: torch.device) -> Facts:
     return Facts(
         torch.cuda.get_device_name(device), torch.cuda.get_device_properties(device).total_memory / 2**30
     )
+
+
+def check(device: str, backend: str) -> None:
+    """End the program where there is no such device, or where the back end does not run on it."""
+    try:
+        if device == "cuda" and not torch.cuda.is_available():
+            raise InputError(f"device 'cuda': {no_gpu()}")
+        choose(backend, torch.device(device))
+    except InputError as error:
+        print(error, file=sys.stderr)  # noqa: T201  scripts have no console
+        sys.exit(2)
 
 
 def wait(device: torch.device) -> None:

@@ -31,6 +31,13 @@ def use(model: nn.Module, backend: Backend) -> None:
             module.backend = backend
 
 
+def no_gpu() -> str:
+    """Why there is none here, and what to do."""
+    if not torch.backends.cuda.is_built():
+        return f"torch {torch.__version__} is built without CUDA: install one with it, or use 'auto' or 'cpu'"
+    return "torch finds no GPU or no driver for one: use 'auto' or 'cpu'"
+
+
 def choose(choice: str, device: torch.device) -> Backend:
     """The back end that is meant.
 
@@ -52,7 +59,7 @@ def choose(choice: str, device: torch.device) -> Backend:
 
     if choice == "triton" and not build.interpreted() and device.type != "cuda":
         raise InputError(
-            f"back end 'triton' computes on a GPU, not on {device}: use 'auto' or 'reference' (for tests, "
-            "Triton's interpreter runs it on the CPU with TRITON_INTERPRET=1)"
+            f"back end 'triton' computes on a GPU, not on {device}: ask for the device 'cuda' with it, or "
+            "use 'auto' (to test kernels without a GPU, see TRITON_INTERPRET in CONTRIBUTING.md)"
         )
     return next(name for name in get_args(Backend) if name == choice)

@@ -11,6 +11,7 @@ from ase.calculators.calculator import Calculator as AseCalculator
 from ase.calculators.calculator import PropertyNotImplementedError, all_changes
 from ase.stress import full_3x3_to_voigt_6_stress
 
+from crossfield.errors import InputError
 from crossfield.graph import SkinList, searcher
 from crossfield.inference.potential import Potential
 from crossfield.inference.prepared import ACCURACY
@@ -41,7 +42,8 @@ class Calculator(AseCalculator):  # type: ignore[misc]  # ASE has no types
             the Triton back end the search is on the GPU, given `pip install 'crossfield[gpu]'`.
 
     Raises:
-        InputError: no such file or head, or a skin that is negative or not finite.
+        InputError: no such file or head, a skin that is negative or not finite, or what belongs to a path
+            beside a potential.
     """
 
     implemented_properties: ClassVar[list[str]] = [
@@ -68,6 +70,11 @@ class Calculator(AseCalculator):  # type: ignore[misc]  # ASE has no types
         if not isinstance(potential, Potential):
             potential = load(
                 potential, dtype=dtype, device=device, backend=backend, table_accuracy=table_accuracy
+            )
+        elif (dtype, device, backend, table_accuracy) != (None, "auto", "auto", ACCURACY):
+            raise InputError(
+                "the potential is loaded: dtype, device, backend and table_accuracy are said to "
+                "crossfield.load, or here with the path of a checkpoint"
             )
         self.potential = potential
         self.head = potential.theory_head(head).name

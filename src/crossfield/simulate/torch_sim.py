@@ -4,7 +4,9 @@
     from crossfield.simulate.torch_sim import TorchSimModel
 
     model = TorchSimModel(crossfield.load("model.safetensors", device="cuda", backend="triton"))
-    torch_sim.optimize(structures, model, optimizer=torch_sim.Optimizer.fire)
+    torch_sim.optimize(system=structures, model=model, optimizer=torch_sim.optimizers.fire)
+
+(Later versions of torch-sim than 0.3 call the optimiser `torch_sim.Optimizer.fire`.)
 
 On a GPU neighbours are searched for there, for all structures at once, where nvalchemi-toolkit-ops is
 installed, and otherwise on the processor, structure by structure (`crossfield.graph.searcher`). Both
@@ -53,6 +55,8 @@ class TorchSimModel(ModelInterface):  # type: ignore[misc]  # torch-sim has no t
         potential: the potential.
         head: which head answers; None: its default one.
         compute_forces, compute_stress: what to compute besides the energy.
+        charge, spin: total charge and multiplicity of all structures, where a state does not say them; None:
+            as the head's theory assumes. Later versions of torch-sim than 0.3 have them in their states.
         skin: Å. Neighbours are searched this much beyond the cutoff, and again only when an atom has moved
             more than half as far.
 
@@ -67,6 +71,8 @@ class TorchSimModel(ModelInterface):  # type: ignore[misc]  # torch-sim has no t
         *,
         compute_forces: bool = True,
         compute_stress: bool = True,
+        charge: float | None = None,
+        spin: float | None = None,
         skin: float = 0.5,
     ) -> None:
         super().__init__()
@@ -74,6 +80,7 @@ class TorchSimModel(ModelInterface):  # type: ignore[misc]  # torch-sim has no t
         self._device, self._dtype = potential.model.device, potential.model.dtype
         self._compute_forces, self._compute_stress = compute_forces, compute_stress
         self._memory_scales_with = "n_atoms_x_density"
+        self._usual = {k: v for k, v in (("charge", charge), ("spin", spin)) if v is not None}
         self.skin = SkinList(potential.cutoff, skin).skin  # which checks it
         self.rebuilds = 0  # searches for neighbours so far
         self._kept: _Kept | None = None
@@ -183,7 +190,7 @@ class TorchSimModel(ModelInterface):  # type: ignore[misc]  # torch-sim has no t
         each = list(zip(*given.values(), strict=True)) or [()] * max(S, 1)
         checked = {}
         for values in set(each):
-            kinds.info = dict(zip(given, values, strict=True))
+            kinds.info = self._usual | dict(zip(given, values, strict=True))
             checked[values] = self.potential.graph(kinds, self.head, edges=NO_EDGES)
         names = ("head", "charge", "spin", "extra")
         asked = {name: torch.cat([getattr(checked[values], name) for values in each]) for name in names}

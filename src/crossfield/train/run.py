@@ -16,7 +16,7 @@ from torch.utils import deterministic
 
 from crossfield.data.batch import GraphDataset
 from crossfield.errors import InputError
-from crossfield.kernels.backend import choose, use
+from crossfield.kernels.backend import choose, no_gpu, use
 from crossfield.kernels.product import check_tensor_cores
 from crossfield.model.fingerprint import fingerprint
 from crossfield.model.model import Model
@@ -121,7 +121,7 @@ def train(
 
 def _fabric(config: TrainingConfig) -> Fabric:
     if config.device == "cuda" and not torch.cuda.is_available():
-        raise InputError("training.device is cuda, and PyTorch finds no such device; use auto or cpu")
+        raise InputError(f"training.device is cuda: {no_gpu()}")
     # "auto" would take Apple's GPUs too, which have no float64
     device = "cuda" if config.device != "cpu" and torch.cuda.is_available() else "cpu"
     fabric = Fabric(accelerator=device, devices=1, precision=config.precision)

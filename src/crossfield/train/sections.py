@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from crossfield.kernels.backend import Choice
 from crossfield.kernels.product import Kind
@@ -232,6 +232,11 @@ class TrainingConfig(Section):
     tensor_cores: tuple[Kind, ...] = ()
     checkpoint_minutes: Positive = 2.0
     checkpoint_steps: Count | None = None
+
+    @field_validator("tensor_cores", mode="before")
+    @classmethod
+    def _one_or_several(cls, kinds: Any) -> Any:
+        return [kinds] if isinstance(kinds, str) else kinds
 
     @model_validator(mode="after")
     def _rounds_single_precision(self) -> Self:

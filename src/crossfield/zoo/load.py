@@ -9,7 +9,7 @@ import torch
 from crossfield.errors import InputError
 from crossfield.inference.potential import Potential
 from crossfield.inference.prepared import ACCURACY
-from crossfield.kernels.backend import choose
+from crossfield.kernels.backend import choose, no_gpu
 from crossfield.zoo import checkpoint
 from crossfield.zoo.fetch import local_model
 
@@ -60,7 +60,7 @@ def _device(name: str) -> torch.device:
     except RuntimeError as error:
         raise InputError(f"unknown device {name!r} (for instance: cpu, cuda, cuda:0)") from error
     if device.type == "cuda" and not torch.cuda.is_available():
-        raise InputError(f"device {name!r}: this installation of torch sees no GPU")
+        raise InputError(f"device {str(name)!r}: {no_gpu()}")
     if device.type not in ("cpu", "cuda"):
         raise InputError(
             f"device {name!r} cannot hold float64, which reference energies need; use cpu or cuda"
