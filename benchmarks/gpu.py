@@ -55,7 +55,7 @@ from crossfield.kernels.backend import use
 from crossfield.model import Model, ModelConfig, evaluate
 from crossfield.theory import Head, Theory
 from drift import warmed
-from tables import LIBRARIES
+from speed_tables import LIBRARIES
 from turns import HERE
 
 SHARES = {"errors": 0.12, "precision": 0.08, "speed": 0.6, "nve": 0.2}  # of the minutes

@@ -32,7 +32,7 @@ from crossfield.bench.machine import slug
 from crossfield.bench.memory import available
 from record import Record, about
 from roofline import Peaks
-from tables import (
+from speed_tables import (
     GPU_NOTES,
     LIBRARIES,
     NOTES,

@@ -13,7 +13,7 @@ from crossfield.bench.structures import NAMES, structure, structures
 from largest import between, doubled, edges_of, repeated
 from record import Record, best
 from roofline import Peaks
-from tables import batch_table, headline, means, roofline_table, stops, targets_table, times_table
+from speed_tables import batch_table, headline, means, roofline_table, stops, targets_table, times_table
 from targets import TARGETS
 from turns import Line, Measured, compare
 from worker import out_of_memory

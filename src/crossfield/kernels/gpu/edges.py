@@ -11,6 +11,7 @@ from crossfield.kernels.formulas.harmonics import reverse, spherical
 from crossfield.kernels.formulas.number import Dual, sum_of
 from crossfield.kernels.gpu.emit import Code, Value
 
+BEYOND = -1.0  # Å; no edge that counts is so far in front of its knot
 GEOMETRY = (
     *("r", "sender", "receiver", "element", "law", "Y", "knot", "s"),
     *("n_elements", "n_rows", "n_edges", "EDGES"),
@@ -24,7 +25,8 @@ def geometry(code: Code, l_max: int, *, table: bool) -> None:
     """Harmonics of edges, and where in a table their functions of the length are.
 
     `law` is (start, step) of the table, float64, of which each ordered pair of elements has `n_rows` rows,
-    the last one for all lengths from the cutoff on. Without a table every edge has a row of its own.
+    the last one for all lengths from the cutoff on, which are `BEYOND` in place of how far behind a knot.
+    Without a table every edge has a row of its own.
     """
     _open(code)
     d, unit = _length(code)
@@ -42,7 +44,7 @@ def geometry(code: Code, l_max: int, *, table: bool) -> None:
         f"k = tl.floor(({d.text} - start) / step)",
         "k = tl.minimum(tl.maximum(k, 0.0), (n_rows - 1).to(tl.float64))",
         f"inside = {d.text} < start + step * (n_rows - 1)",
-        f"x = tl.where(inside, {d.text} - (start + step * k), 0.0)",
+        f"x = tl.where(inside, {d.text} - (start + step * k), {BEYOND})",
         "z_s = tl.load(element + tl.load(sender + e, mask=there, other=0), mask=there, other=0)",
         "z_r = tl.load(element + tl.load(receiver + e, mask=there, other=0), mask=there, other=0)",
         "row = (z_s * n_elements + z_r) * n_rows + tl.where(inside, k.to(tl.int64), n_rows - 1)",

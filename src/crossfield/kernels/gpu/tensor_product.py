@@ -7,11 +7,12 @@ sums over channels is summed over the channels of a program; programs have place
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from crossfield.kernels.formulas.convolution import Coefficients, PathGradient, Product, message
 from crossfield.kernels.formulas.number import Dual, sum_of
-from crossfield.kernels.gpu.edges import polynomial, polynomial_slope
+from crossfield.kernels.gpu.edges import BEYOND, polynomial, polynomial_slope
 from crossfield.kernels.gpu.emit import Code, Value, channels_of
 
 TILES = ("ROWS", "CHANNELS")  # atoms and channels of a program
@@ -101,10 +102,14 @@ class Tile:
         c = [self.row("table", "row", rows, k * len(self.product.paths) + p) for k in range(self.knot)]
         return Dual(polynomial(x, c), polynomial_slope(x, c[1:]) if slope else None)
 
-    def read_place(self) -> None:
-        """Where in the table the edge is."""
+    @contextmanager
+    def within_cutoff(self) -> Iterator[None]:
+        """Where in the table the edge is; what follows is left out where no atom has an edge that counts."""
         self.code.line("row = tl.load(knot + e, mask=there, other=0)")
-        self.code.line("x = tl.load(s + e, mask=there, other=0.0)[:, None]")
+        self.code.line(f"at = tl.load(s + e, mask=there, other={BEYOND})")
+        with self.code.block(f"if tl.max(at, axis=0) > {0.9 * BEYOND}:"):
+            self.code.line("x = at[:, None]")
+            yield
 
 
 def forward(code: Code, product: Product, paths: tuple[int, ...], *, tangent: bool = False) -> None:
@@ -189,13 +194,13 @@ def messages(code: Code, product: Product, paths: tuple[int, ...], *, knot: int,
     }
     with code.block("for k in range(0, most):"):
         t.read_edge("k_e")
-        t.read_place()
-        code.line("j = tl.load(sender + e, mask=there, other=0)")
-        h = [x.value for x in t.features(product.paths[paths[0]].l1, "j")]
-        T = {p: {m: x.value for m, x in of.items()} for p, of in t.coefficients(paths).items()}
-        for p in paths:
-            for m3, x in message(product.paths[p], T[p], h, t.weight(p).value).items():
-                code.add(sums[p, m3], x)
+        with t.within_cutoff():
+            code.line("j = tl.load(sender + e, mask=there, other=0)")
+            h = [x.value for x in t.features(product.paths[paths[0]].l1, "j")]
+            T = {p: {m: x.value for m, x in of.items()} for p, of in t.coefficients(paths).items()}
+            for p in paths:
+                for m3, x in message(product.paths[p], T[p], h, t.weight(p).value).items():
+                    code.add(sums[p, m3], x)
     code.line("kept = inside[:, None] & channel")
     code.line("own = i - n_begin")
     if divided:
@@ -234,28 +239,28 @@ def messages_reverse(
     code.line("part = tl.program_id(1).to(tl.int64)")
     with code.block("for k in range(0, most):"):
         t.read_edge("tl.load(order + k_e, mask=there, other=0)" if to_sender else "k_e")
-        t.read_place()
-        if to_sender:
-            code.line("far = tl.load(receiver + e, mask=there, other=0)")
-            g = {p: [Dual(t.row("g", "far", product.rows_out, r)) for r in rows[p]] for p in paths}
-        else:
-            code.line("far = tl.load(sender + e, mask=there, other=0)")
-            h = t.features(l1, "far")
-        T = t.coefficients(paths)
-        gT: dict[int, Value] = {}
-        slopes = []
-        for p in paths:
-            w = t.weight(p, slope=True)
-            found = PathGradient.of(T[p], h, Dual(w.value), g[p])
-            slopes.append(found.gw.value * w.part(True))
-            for m1, x in found.gh.items():
-                if to_sender:
-                    code.add(gh[m1], x.value)
-            gT |= {t.T.entries[p][m]: x.value for m, x in found.gT.items()}
-        gY = t.T.gradient(gT)
-        for k, total in gY.items():
-            _add_sum(code, total, f"gY + (part * {product.harmonics} + {k}) * size + e")
-        _add_sum(code, sum_of(slopes), "slope + part * size + e")
+        with t.within_cutoff():
+            if to_sender:
+                code.line("far = tl.load(receiver + e, mask=there, other=0)")
+                g = {p: [Dual(t.row("g", "far", product.rows_out, r)) for r in rows[p]] for p in paths}
+            else:
+                code.line("far = tl.load(sender + e, mask=there, other=0)")
+                h = t.features(l1, "far")
+            T = t.coefficients(paths)
+            gT: dict[int, Value] = {}
+            slopes = []
+            for p in paths:
+                w = t.weight(p, slope=True)
+                found = PathGradient.of(T[p], h, Dual(w.value), g[p])
+                slopes.append(found.gw.value * w.part(True))
+                for m1, x in found.gh.items():
+                    if to_sender:
+                        code.add(gh[m1], x.value)
+                gT |= {t.T.entries[p][m]: x.value for m, x in found.gT.items()}
+            gY = t.T.gradient(gT)
+            for k, total in gY.items():
+                _add_sum(code, total, f"gY + (part * {product.harmonics} + {k}) * size + e")
+            _add_sum(code, sum_of(slopes), "slope + part * size + e")
     for m1, back in enumerate(gh):
         before = t.row("gh", "i", product.rows_in, l1 * l1 + m1, "kept")
         t.store(before + back, "gh", "i", product.rows_in, l1 * l1 + m1, "kept")
