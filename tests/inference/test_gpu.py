@@ -296,3 +296,41 @@ def test_a_step_that_cannot_be_made_leaves_nothing_behind(monkeypatch):
     monkeypatch.undo()
     calculator.reset()
     assert small.get_potential_energy() == energy
+
+
+def test_recording(monkeypatch):
+    """Only what is evaluated twice is recorded, once; a recording that fails is not kept."""
+    from contextlib import contextmanager, nullcontext
+
+    from crossfield.inference.gpu import step as steps
+
+    done = []
+
+    class Graph:
+        def replay(self):
+            done.append("replayed")
+
+    @contextmanager
+    def record(graph, *, stream, capture_error_mode):
+        assert isinstance(graph, Graph)
+        assert capture_error_mode == "thread_local"  # others may go on meanwhile
+        yield
+        done.append("recorded")
+
+    def fail() -> None:
+        raise torch.OutOfMemoryError
+
+    potential = Potential(small_model(layers=1), "head0", backend="triton")
+    step = steps.step_for(potential.prepared, batch_of(structures()["ion"]), None)
+    for name, value in (("device", nullcontext), ("CUDAGraph", Graph), ("graph", record)):
+        monkeypatch.setattr(torch.cuda, name, value)
+    monkeypatch.setattr(steps, "_stream", lambda device: None)
+    monkeypatch.setattr(step, "_compute", lambda: done.append("computed"))
+    step._replay()
+    monkeypatch.setattr(step, "_compute", fail)
+    with pytest.raises(torch.OutOfMemoryError):
+        step._replay()
+    monkeypatch.setattr(step, "_compute", lambda: done.append("computed"))
+    step._replay()
+    step._replay()
+    assert done == ["computed", "computed", "recorded", "replayed", "replayed"]
