@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -201,12 +202,9 @@ def test_other_structures_in_the_place_of_some(monkeypatch):
         np.testing.assert_allclose(
             found.forces, np.concatenate([r.forces for r in expected]), rtol=0, atol=1e-9
         )
-        for virial, one, result in zip(found.virial, atoms, expected, strict=True):
+        for stress, result in zip(found.stress(graph.cell, graph.periodic), expected, strict=True):
             if result.stress is not None:
-                xx, yy, zz, yz, xz, xy = virial.numpy() / one.get_volume()
-                np.testing.assert_allclose(
-                    result.stress, [[xx, xy, xz], [xy, yy, yz], [xz, yz, zz]], atol=1e-9
-                )
+                np.testing.assert_allclose(stress, result.stress, atol=1e-9)
     assert made[0] is made[1] is made[2]
     assert made[3] is not made[0]
     assert made[3].memory is made[0].memory
@@ -214,7 +212,7 @@ def test_other_structures_in_the_place_of_some(monkeypatch):
 
 
 def test_sizes_of_rooms():
-    from crossfield.inference.gpu.step import RUNGS, rung
+    from crossfield.inference.gpu.step import RUNGS, Room, rung
 
     sizes = np.arange(1, 5000)
     rooms = np.array([rung(int(n)) for n in sizes])
@@ -222,6 +220,12 @@ def test_sizes_of_rooms():
     assert (rooms <= sizes * (1 + 1 / RUNGS)).all()
     assert len(np.unique(rooms)) <= 2 * RUNGS + RUNGS * 8
     assert np.array_equal([rung(int(n)) for n in rooms], rooms)
+    few, many = (
+        Room.of(SimpleNamespace(num_atoms=9, num_structures=1, num_edges=E)).edges / E
+        for E in (90_000, 90_000_000)
+    )
+    assert 1.2 <= few <= 1.2 * (1 + 1 / RUNGS)
+    assert 1.04 <= many <= 1.04 * (1 + 1 / RUNGS)  # less to spare, where much would be a lot
 
 
 @pytest.mark.parametrize("name", ["nonlinear", "density, elements"])

@@ -122,7 +122,7 @@ class Evaluation:
     """Energy, forces and, with three periodic axes, stress of structures whose edges are known.
 
     In whole steps where the potential can be evaluated so and no atoms are closer than its tables reach; they
-    are laid out and recorded at the first call.
+    are laid out at the first call and recorded at the second.
 
     Args:
         potential: the potential.
@@ -146,11 +146,7 @@ class Evaluation:
         found = self._evaluate()
         if isinstance(found, Prediction):
             return found
-        stress = None
-        if self._stress:
-            volume = torch.linalg.det(self._cell).abs()[:, None]
-            xx, yy, zz, yz, xz, xy = (found.virial / volume).unbind(1)
-            stress = torch.stack([xx, xy, xz, xy, yy, yz, xz, yz, zz], dim=1).view(-1, 3, 3)
+        stress = found.stress(self._cell, self._graph.periodic) if self._stress else None
         return Prediction(found.energy, found.energies, found.forces, stress)
 
     def _evaluate(self) -> Prediction | Found:

@@ -60,23 +60,20 @@ class Stepper:
             self._step = step_for(prepared, self._graph(atoms, head, kept), before)
             self._atoms, self._kept, self._of = atoms.copy(), kept, of
         assert self._step is not None
-        box = np.where(atoms.pbc[:, None], atoms.cell.array, 0.0)
-        found = self._step.on_host(torch.from_numpy(atoms.positions.copy()), torch.from_numpy(box[None]))
+        box = torch.from_numpy(np.where(atoms.pbc[:, None], atoms.cell.array, 0.0))[None]
+        found = self._step.on_host(torch.from_numpy(atoms.positions.copy()), box)
         radial = self._step.plan.radial
         assert radial is not None
         if found.shortest < radial.start:
             self._atoms = self._step = None  # there will be tables that reach further
             return None
-        stress = None
-        if atoms.pbc.all():
-            xx, yy, zz, yz, xz, xy = (found.virial[0] / atoms.get_volume()).tolist()
-            stress = np.array([[xx, xy, xz], [xy, yy, yz], [xz, yz, zz]])
+        periodic = bool(atoms.pbc.all())
         return Result(
             head,
             float(found.energy),
             energies=found.energies.numpy(),
             forces=found.forces.numpy(),
-            stress=stress,
+            stress=found.stress(box, torch.tensor([True]))[0].numpy() if periodic else None,
         )
 
     def _graph(self, atoms: Atoms, head: str, kept: Kept) -> Graph:

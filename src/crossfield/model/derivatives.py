@@ -148,17 +148,17 @@ def _forces(g: Tensor, graph: Graph) -> Tensor:
 
 def _stress(r: Tensor, g: Tensor, graph: Graph) -> Tensor:
     virial = segment_sum(r.unsqueeze(2) * g.unsqueeze(1), graph.structure[graph.sender], graph.num_structures)
-    return _over_volume(virial, graph.cell, graph.periodic)
+    return over_volume(virial, graph.cell, graph.periodic)
 
 
 def _atomic_stress(r: Tensor, g: Tensor, graph: Graph) -> Tensor:
     half = 0.5 * r.unsqueeze(2) * g.unsqueeze(1)  # (E, 3, 3)
     virial = segment_sum(half, graph.sender, graph.num_atoms)
     virial = virial + segment_sum(half, graph.receiver, graph.num_atoms)
-    return _over_volume(virial, graph.cell[graph.structure], graph.periodic[graph.structure])
+    return over_volume(virial, graph.cell[graph.structure], graph.periodic[graph.structure])
 
 
-def _over_volume(virial: Tensor, cell: Tensor, periodic: Tensor) -> Tensor:
+def over_volume(virial: Tensor, cell: Tensor, periodic: Tensor) -> Tensor:
     """Symmetrised virials (M, 3, 3) over the volumes of cells (M, 3, 3); NaN where not `periodic` (M,)."""
     symmetric = 0.5 * (virial + virial.transpose(1, 2))
     volume = torch.linalg.det(cell).abs().reshape(-1, 1, 1)

@@ -122,12 +122,7 @@ class TorchSimModel(ModelInterface):  # type: ignore[misc]  # torch-sim has no t
             if found.shortest < radial.start:
                 self._kept = None  # there will be tables that reach further
             else:
-                a, b, c = box.unbind(1)
-                volume = torch.sum(torch.linalg.cross(a, b) * c, dim=1, keepdim=True).abs()
-                xx, yy, zz, yz, xz, xy = (found.virial / volume).unbind(1)
-                rows = [torch.stack(row, dim=1) for row in ((xx, xy, xz), (xy, yy, yz), (xz, yz, zz))]
-                stress = torch.stack(rows, dim=1)
-                stress = torch.where(kept.graph.periodic.view(-1, 1, 1), stress, torch.nan)
+                stress = found.stress(box, kept.graph.periodic)
                 return self._asked(found.energy.clone(), found.forces.clone(), stress)
         graph = replace(kept.graph, positions=x, cell=box)
         length = torch.linalg.vector_norm(graph.vectors(), dim=1)

@@ -24,6 +24,7 @@ from crossfield.kernels.connectivity import Edges, Outgoing
 from crossfield.kernels.gpu import rows
 from crossfield.kernels.gpu.build import launch
 from crossfield.kernels.gpu.launch.tiles import blocks, edges_at_once, rows_of
+from crossfield.model.derivatives import over_volume
 
 if TYPE_CHECKING:
     from crossfield.inference.prepared import Prepared
@@ -71,6 +72,12 @@ class Found(NamedTuple):
     forces: Tensor  # (N, 3) eV/Å
     virial: Tensor  # (S, 6) eV: xx, yy, zz, yz, xz, xy
     shortest: Tensor  # () Å, of all edges; infinite without any
+
+    def stress(self, cell: Tensor, periodic: Tensor) -> Tensor:
+        """(S, 3, 3) eV/Å^3, of cells (S, 3, 3) Å; NaN where not `periodic` (S,)."""
+        xx, yy, zz, yz, xz, xy = self.virial.unbind(1)
+        virial = torch.stack([xx, xy, xz, xy, yy, yz, xz, yz, zz], dim=1).view(-1, 3, 3)
+        return over_volume(virial, cell, periodic)
 
 
 class Step:
